@@ -1,0 +1,100 @@
+#include "cli/standalone.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/log.h"
+
+// An IPv6 address goes into brackets.
+static void url_print(char url[STANDALONE_ADDRESS_SIZE], const char *scheme, const char *host,
+                      uint16_t port) {
+    bool is_ipv6 = strchr(host, ':') && host[0] != '[';
+    snprintf(url, STANDALONE_ADDRESS_SIZE, "%s://%s%.256s%s:%u", scheme, is_ipv6 ? "[" : "", host,
+             is_ipv6 ? "]" : "", port);
+}
+
+static const char *reachable_host(const char *bind_address) {
+    if (strcmp(bind_address, "0.0.0.0") == 0) return "127.0.0.1";
+    if (strcmp(bind_address, "::") == 0 || strcmp(bind_address, "[::]") == 0) return "::1";
+    return bind_address;
+}
+
+static const char *directory_advice(rt_err err) {
+    switch ((int)err) {
+    case RT_ELOCKED: return "stop that process, or choose another --data-dir";
+    case RT_ENOSPACE: return "make room, or choose another --data-dir";
+    case RT_EACCESS: return "change its owner or mode, or choose another --data-dir";
+    default: return "choose another --data-dir";
+    }
+}
+
+static const char *address_advice(rt_err err) {
+    switch ((int)err) {
+    case RT_EADDRINUSE: return "stop what listens there, or choose another --http-port";
+    case RT_EACCESS: return "choose an --http-port over 1023";
+    case RT_EADDRESS: return "choose a --bind-address of this computer";
+    case RT_ENOFILES: return "raise the limit of open files (ulimit -n)";
+    default: return "choose another --bind-address or --http-port";
+    }
+}
+
+static rt_err with_advice(struct rt_why *why, rt_err err, const char *where, const char *advice) {
+    struct rt_why what = *why;
+    return rt_why_set(why, err, "%s: %.300s; %s", where, what.text, advice);
+}
+
+static rt_err directory_take(struct standalone *node, const char *path, struct rt_why *why) {
+    rt_err err = rt_dir_create_now(node->machine, path, why);
+    if (!err) err = rt_dir_lock_now(node->machine, path, &node->lock, why);
+    return err ? with_advice(why, err, "data directory", directory_advice(err)) : RT_OK;
+}
+
+static rt_err http_open(struct standalone *node, const struct standalone_options *options,
+                        struct rt_why *why) {
+    char address[STANDALONE_ADDRESS_SIZE];
+    url_print(address, "tcp", options->bind_address, options->http_port);
+    const struct rt_http_options http = {.owner = &node->owner};
+    rt_err err = rt_http_server_open(node->loop, address, standalone_routes, standalone_route_count,
+                                     &http, &node->http, why);
+    if (err) return with_advice(why, err, "HTTP", address_advice(err));
+    url_print(node->http_url, "http", reachable_host(options->bind_address),
+              rt_http_server_port(node->http));
+    return RT_OK;
+}
+
+rt_err standalone_open_now(struct standalone *node, struct rt_machine *machine,
+                           const struct standalone_options *options, struct rt_why *why) {
+    *node = (struct standalone){.machine = machine, .version = options->version};
+    node->loop = rt_machine_loop(machine, 0);
+    node->owner.name = "standalone";
+    node->opened_ns = rt_loop_clock(node->loop);
+    rt_err err = directory_take(node, options->data_dir, why);
+    if (err) return err;
+    err = http_open(node, options, why);
+    if (err) goto unlock;
+    node->ready = true;
+    return RT_OK;
+
+unlock:
+    rt_dir_unlock(node->lock);
+    return err;
+}
+
+uint64_t standalone_uptime_ns(const struct standalone *node) {
+    return rt_loop_clock(node->loop) - node->opened_ns;
+}
+
+static void http_closed(struct rt_http_closing *closing) {
+    struct standalone *node = rt_container_of(closing, struct standalone, http_closing);
+    rt_dir_unlock(node->lock);
+    node->closed(node);
+}
+
+void standalone_close(struct standalone *node, void (*closed)(struct standalone *node)) {
+    assert(node->ready);
+    node->ready = false;
+    node->closed = closed;
+    node->http_closing.closed = http_closed;
+    rt_http_server_close(node->http, &node->http_closing);
+}
