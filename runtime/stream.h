@@ -112,7 +112,7 @@ struct rt_conn {
         size_t frame_size_seen;       // the largest that came whole
         size_t receive_size;          // adapts to what the peer sends
         unsigned small_receives;      // in a row
-        uint64_t open_since_ns, frame_since_ns, active_ns;
+        uint64_t open_since_ns, frame_since_ns, active_ns, delay_since_ns;
     } in;
     struct rt_conn_output {
         struct rt_slice_queue queue;  // bytes queued and not yet taken by the transport
@@ -131,6 +131,7 @@ struct rt_conn {
     rt_err why;
     unsigned state;
     bool dialed, paused, receiving, unreceiving, ended, saw_frame;
+    bool behind_send;  // the next receive waits until this turn's answers have left
     bool parked, wake_waits, overdraws, overdraft_spent;
     bool grant_posted, in_overdraft_queue;  // under the lock of the budget
     bool sending, full, told_full, finishing, lingering, task_queued, detached;

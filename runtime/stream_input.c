@@ -26,7 +26,8 @@ enum {
     BE32_SIZE = 4,
     MEASURE_MAX = 64,
     TURN_FRAMES = 1024,
-    TURN_BYTES = 256 << 10
+    TURN_BYTES = 256 << 10,
+    RECEIVE_DELAY_MS = 100
 };
 
 static const uint64_t idle_ms = 5000;
@@ -322,11 +323,32 @@ static void end(struct rt_conn *conn) {
         rt_conn_finish(conn);
 }
 
+// When this turn's frames were answered, the next ones come after the answers have left: asking for
+// them earlier finds nothing and costs a poll. Answers that do not leave soon may wait for a peer
+// that waits for us to read, so then we do.
+static bool waits_for_send(struct rt_conn *conn) {
+    if (conn->sending || conn->out.queue.count == 0 || conn->finishing) return false;
+    conn->behind_send = true;
+    conn->in.delay_since_ns = rt_loop_now(conn->loop);
+    rt_limits_watch(conn, conn->in.delay_since_ns, RECEIVE_DELAY_MS);
+    return true;
+}
+
+uint64_t rt_input_delay_deadline(const struct rt_conn *conn) {
+    if (!conn->behind_send) return UINT64_MAX;
+    return rt_deadline(conn->in.delay_since_ns, RECEIVE_DELAY_MS);
+}
+
+void rt_input_undelay(struct rt_conn *conn) {
+    if (conn->behind_send) rt_input_continue(conn);
+}
+
 void rt_input_continue(struct rt_conn *conn) {
+    conn->behind_send = false;
     if (conn->receiving || conn->parked || !deliver(conn)) return;
     if (conn->ended)
         end(conn);
-    else
+    else if (!waits_for_send(conn))
         receive(conn);
     if (conn->overdraft_spent) rt_input_overdraft_settle(conn);
 }

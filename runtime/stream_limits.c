@@ -40,7 +40,7 @@ void rt_limits_watch(struct rt_conn *conn, uint64_t since_ns, uint64_t timeout_m
 
 // The peer is waited for: what we hold up ourselves (a pause, an empty budget) is not its fault.
 static bool peer_is_late_possible(const struct rt_conn *conn) {
-    return conn->receiving && !conn->paused;
+    return (conn->receiving || conn->behind_send) && !conn->paused;
 }
 
 static bool is_opening(const struct rt_conn *conn) {
@@ -79,7 +79,10 @@ static void limits_fire(struct rt_timer *timer) {
         idle_ns = UINT64_MAX;
     }
     if (idle_ns < deadline_ns) deadline_ns = idle_ns;
+    uint64_t delay_ns = rt_input_delay_deadline(conn);
+    if (delay_ns < deadline_ns) deadline_ns = delay_ns;
     if (deadline_ns != UINT64_MAX) rt_limits_watch(conn, deadline_ns, 0);
+    if (delay_ns <= now) rt_input_undelay(conn);
 }
 
 void rt_limits_init(struct rt_conn *conn) {

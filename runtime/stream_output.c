@@ -168,10 +168,11 @@ void rt_conn_sent(struct rt_conn *conn, size_t size, rt_err err) {
     if (conn->state != CONN_OPEN) return;
     if (conn->out.queue.count > 0) {
         rt_flush_later(conn->loop, &conn->flush);
-        return;
+    } else {
+        output_rest(&conn->out);
+        if (conn->finishing) rt_conn_finished(conn);
     }
-    output_rest(&conn->out);
-    if (conn->finishing) rt_conn_finished(conn);
+    rt_input_undelay(conn);
 }
 
 void rt_output_init(struct rt_conn *conn) {

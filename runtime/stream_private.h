@@ -24,6 +24,9 @@ void rt_input_fini(struct rt_conn *conn);
 void rt_input_restart_clocks(struct rt_conn *conn);
 uint64_t rt_input_idle_deadline(const struct rt_conn *conn);  // UINT64_MAX: holds no spare memory
 void rt_input_shrink(struct rt_conn *conn);
+// The next receive waits for the answers of this turn to leave, at most until the deadline.
+uint64_t rt_input_delay_deadline(const struct rt_conn *conn);  // UINT64_MAX: it does not wait
+void rt_input_undelay(struct rt_conn *conn);                   // goes on if it waits
 
 // OUTPUT
 void rt_output_init(struct rt_conn *conn);
