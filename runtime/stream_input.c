@@ -248,6 +248,12 @@ static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+// The next step of a growing slab, or the whole frame where the step would fall just short of it: a
+// frame that moves for its last few bytes takes its memory twice.
+static size_t step_to_frame(const struct rt_conn_input *in, size_t step) {
+    return in->frame_size <= step + step / 4 ? in->frame_size : step;
+}
+
 // Makes room behind the bytes that are there; false: parked.
 static bool make_room(struct rt_conn *conn) {
     struct rt_conn_input *in = &conn->in;
@@ -258,8 +264,8 @@ static bool make_room(struct rt_conn *conn) {
     size_t size = receive_size_now(conn), least = RECEIVE_MIN;
     if (in->frame_size > have) {
         size_t earned = max_size(earned_size(in), have * EARNED_FACTOR);
-        size = max_size(size, min_size(in->frame_size, earned));
-        least = min_size(in->frame_size, max_size(have * 2, RECEIVE_MIN));
+        size = max_size(size, step_to_frame(in, earned));
+        least = step_to_frame(in, max_size(have * 2, RECEIVE_MIN));
     }
     struct rt_slab *slab = rt_input_slab(conn, size, min_size(size, least));
     if (!slab) return false;

@@ -20,11 +20,13 @@ struct crowd_run {
     struct harness harness;
     size_t first_part;  // each client sends this much of its frame before anyone sends the rest
     uint64_t keep_ms;   // the server keeps each frame for this long
+    uint64_t abort_ms;  // the server closes all connections after this; 0: never
     struct rt_budget budget;
     // The server's
     struct rt_listener listener;
     struct crowd_member served[CROWD_SIZE];
     unsigned accepted, frames, served_closed;
+    struct rt_timer abort;
     // The clients'
     struct crowd_member clients[CROWD_SIZE];
     struct rt_timer rest;
@@ -32,7 +34,7 @@ struct crowd_run {
     unsigned opened, clients_closed;
 };
 
-// Zero-initialise and set place, transport, seed, first_part and keep_ms before.
+// Zero-initialise and set place, transport, seed and what stands before the budget.
 void crowd_run_set(struct crowd_run *run);
 
 #endif

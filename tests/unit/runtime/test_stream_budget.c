@@ -25,6 +25,23 @@ Test(runtime_stream_budget, unfinished_frames_that_hold_all_memory_are_finished_
     cr_assert(harness_run_real(&run.harness), "%s", run.harness.failure);
 }
 
+Test(runtime_stream_budget, parked_connections_can_be_closed) {
+    crowd_set(HARNESS_TWO_LOOPS, 900 << 10);
+    run.abort_ms = 30;
+    run.keep_ms = 1000;
+    cr_assert(harness_run_real(&run.harness), "%s", run.harness.failure);
+}
+
+Test(runtime_stream_budget, simulated_parked_connections_can_be_closed) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        crowd_set(HARNESS_TWO_NODES, 900 << 10);
+        run.abort_ms = 1 + seed;
+        run.keep_ms = seed < 10 ? 1000 : 2;
+        run.harness.seed = seed;
+        cr_assert(harness_run_sim(&run.harness), "%s", run.harness.failure);
+    }
+}
+
 Test(runtime_stream_budget, simulated_crowd_is_served_in_turn) {
     for (uint64_t seed = 1; seed <= 3; seed++) {
         crowd_set(HARNESS_TWO_NODES, seed == 1 ? 5 : 300 << 10);
