@@ -70,6 +70,7 @@ void stream_end_tick_after(struct stream_end *end, uint64_t delay_ms);
     X(paused_reader_holds_up_the_writer)                   \
     X(output_over_its_limit_closes_busy)                   \
     X(resume_delivers_what_waited)                         \
+    X(question_is_heard_while_an_answer_is_stuck)          \
     X(finish_lets_queued_output_leave)                     \
     X(peer_that_finishes_may_still_be_answered)            \
     X(end_inside_a_frame_is_a_reset)                       \
@@ -86,7 +87,7 @@ void stream_end_tick_after(struct stream_end *end, uint64_t delay_ms);
     X(reserved_room_is_sent_in_order)                      \
     X(one_turn_delivers_a_bounded_number_of_frames)
 
-// Longer than a person waits: for virtual time.
+// Lasts longer than a person waits.
 #define STREAM_CASES_SLOW(X) X(idle_connection_gives_its_memory_back)
 
 #define STREAM_CASE_DECLARE(name) extern const struct stream_case stream_case_##name;

@@ -104,6 +104,40 @@ const struct stream_case stream_case_resume_delivers_what_waited = {
     .client = {.opened = say_hello},
 };
 
+// BOTH WRITE FIRST: the answer to the first question does not leave, since its reader does not
+// read; the second question is heard all the same.
+
+static void asker_opened(struct stream_end *end) {
+    rt_conn_pause(&end->conn);
+    say_hello(end);
+    stream_end_tick_after(end, 20);
+}
+
+static void asker_tick(struct stream_end *end) {
+    if (end->step++ == 0) {
+        say_hello(end);
+        stream_end_tick_after(end, 1000);
+    } else {
+        rt_conn_close(&end->conn, RT_OK);
+    }
+}
+
+static void answerer_frame(struct stream_end *end, const struct rt_frame *frame) {
+    HARNESS_CHECK(end->harness, frame->size == 5);
+    if (end->frames > 0) return;
+    for (unsigned i = 0; i < MANY_PARTS; i++) send_part(&end->conn);
+}
+
+static void two_frames_closed(struct stream_end *end) {
+    HARNESS_CHECK(end->harness, end->frames == 2);
+}
+
+const struct stream_case stream_case_question_is_heard_while_an_answer_is_stuck = {
+    .name = "question_is_heard_while_an_answer_is_stuck",
+    .server = {.frame = answerer_frame, .closed = two_frames_closed, .or_why = STREAM_WHY_ANY},
+    .client = {.frame = ignore_frame, .opened = asker_opened, .tick = asker_tick},
+};
+
 // FINISHING
 
 static void finish_opened(struct stream_end *end) {
@@ -299,7 +333,7 @@ const struct stream_case stream_case_peer_that_never_reads_runs_out_of_time = {
     .client = {.options = {.stall_timeout_ms = 100}, .opened = flood_opened, .why = RT_ETIMEDOUT},
 };
 
-// MEMORY: after a burst and eight seconds of silence a connection holds a kilobyte again.
+// MEMORY: after a burst and six seconds of silence a connection holds a kilobyte again.
 
 static void burst_tick(struct stream_end *end) {
     size_t used = rt_budget_used(&rt_loop_machine(end->loop)->budget);
@@ -309,7 +343,7 @@ static void burst_tick(struct stream_end *end) {
 
 static void burst_frame(struct stream_end *end, const struct rt_frame *frame) {
     (void)frame;
-    if (end->frames == 0) stream_end_tick_after(end, 8000);
+    if (end->frames == 0) stream_end_tick_after(end, 6000);
 }
 
 static void burst_opened(struct stream_end *end) {

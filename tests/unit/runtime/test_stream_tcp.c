@@ -14,6 +14,7 @@ static void run_real(const struct stream_case *stream_case, enum harness_place p
         run_real(&stream_case_##name, HARNESS_ONE_LOOP); \
     }
 STREAM_CASES(ONE_LOOP)
+STREAM_CASES_SLOW(ONE_LOOP)
 
 #define TWO_LOOPS(name)                                   \
     Test(runtime_stream_tcp_two_loops, name) {            \
