@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LOG_LINES_SHOWN = 200
 PYTHON_TIMEOUT_S = 600
 SANITIZED = ("asan", "tsan", "fuzz")  # the checks of the build are the same there
+SLOWDOWN = {"asan": 3, "tsan": 6, "debug": 2}  # of a build, for the timeouts
+# A test whose process a sanitizer has complained about may still have reported success.
+COMPLAINT = re.compile(r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: ).*")
 
 
 @dataclass
@@ -51,7 +54,7 @@ def compiled_suites(build, logs):
     for line in (build / "suites.txt").read_text().splitlines():
         kind, name, timeout, *command = line.split("\t")
         command = [part for part in command if part]
-        suite = Suite(kind, name, int(timeout), command)
+        suite = Suite(kind, name, int(timeout) * SLOWDOWN.get(build.name, 1), command)
         if kind in ("unit", "sim"):
             suite.tap = logs / f"{kind}-{name}.tap"
             command.append(f"--tap={suite.tap}")
@@ -146,6 +149,9 @@ def judge(suite, status, log):
     if status is None:
         result.failed += 1
         result.note = f"no end within {suite.timeout_s} s"
+    elif status == 0 and (complaint := COMPLAINT.search(log.read_text(errors="replace"))):
+        result.failed += 1
+        result.note = complaint.group(0)
     elif status != 0 and result.failed == 0:
         result.failed = 1
         result.note = f"died of signal {-status}" if status < 0 else f"exit status {status}"
