@@ -185,7 +185,8 @@ struct rt_listener {
     unsigned next_loop;
     atomic_uint holds;      // one while open, one for each connection on its way to a loop
     struct rt_timer retry;  // after running out of file descriptors: one log line, then tries again
-    struct rt_log_limit log_limit;
+    bool failing;           // accepts fail; said once
+    uint64_t failed_ns;
     struct rt_task task;
     char address[128];
     uint16_t port;
