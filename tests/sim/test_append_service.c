@@ -249,7 +249,7 @@ static uint64_t seed_from_environment(uint64_t fallback) {
     return text ? strtoull(text, NULL, 10) : fallback;
 }
 
-Test(sim_append_service, acknowledged_entries_survive_every_fault) {
+Test(sim_append_service, acknowledged_entries_survive_every_fault, .timeout = 300) {
     uint64_t only = seed_from_environment(0);
     uint64_t first = only ? only : 1, last = only ? only : SEEDS;
     uint64_t acked = 0;
@@ -269,7 +269,7 @@ Test(sim_append_service, a_seed_replays_to_the_same_trace) {
     cr_assert_neq(once.hash, other.hash);
 }
 
-Test(sim_append_service, acknowledging_before_the_sync_is_found_within_100_seeds) {
+Test(sim_append_service, acknowledging_before_the_sync_is_found_within_100_seeds, .timeout = 300) {
     uint64_t found = 0;
     struct outcome first = {0};
     for (uint64_t seed = 1; seed <= 100 && !found; seed++) {
