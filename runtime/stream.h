@@ -156,7 +156,8 @@ bool rt_conn_is_full(const struct rt_conn *conn);
 void rt_conn_pause(struct rt_conn *conn);  // no on_frame until resumed, and the peer feels it
 void rt_conn_resume(struct rt_conn *conn);
 
-void rt_conn_close(struct rt_conn *conn, rt_err why);  // now: queued output is dropped; idempotent
+// Now: queued output is dropped, and the peer sees an end or a reset. Idempotent.
+void rt_conn_close(struct rt_conn *conn, rt_err why);
 void rt_conn_finish(struct rt_conn *conn);             // after queued output left
 bool rt_conn_is_open(const struct rt_conn *conn);      // opened, and not closing
 const char *rt_conn_peer(const struct rt_conn *conn);  // "host:port", "inproc:name", for people

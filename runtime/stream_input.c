@@ -333,7 +333,8 @@ static void end(struct rt_conn *conn) {
 // them earlier finds nothing and costs a poll. Answers that do not leave soon may wait for a peer
 // that waits for us to read, so then we do.
 static bool waits_for_send(struct rt_conn *conn) {
-    if (conn->sending || conn->out.queue.count == 0 || conn->finishing) return false;
+    if (!conn->transport->receive_may_wait || conn->finishing) return false;
+    if (conn->sending || conn->out.queue.count == 0) return false;
     conn->behind_send = true;
     conn->in.delay_since_ns = rt_loop_now(conn->loop);
     rt_limits_watch(conn, conn->in.delay_since_ns, RECEIVE_DELAY_MS);

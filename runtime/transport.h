@@ -33,9 +33,12 @@ struct rt_transport {
     // Then rt_listener_detached.
     void (*unlisten)(struct rt_listener *listener);
     unsigned send_pieces_max;  // 1 .. RT_SEND_PIECES_MAX; 0: 8
-    bool late_handshake;       // a dialed connection is truly open with the first bytes
-    uint64_t linger_ms;        // a close cuts off what was reported as sent less than this ago
-    bool by_reference;         // reports receives with rt_conn_received_slices
+    // A receive may be started after the answers of a turn have left (stream_input.c): nothing that
+    // happens meanwhile is missed. Not over TLS: nng forgets one that starts after the peer went.
+    bool receive_may_wait;
+    bool late_handshake;  // a dialed connection is truly open with the first bytes
+    uint64_t linger_ms;   // a close cuts off what was reported as sent less than this ago
+    bool by_reference;    // reports receives with rt_conn_received_slices
 };
 
 enum { RT_SEND_PIECES_MAX = 64 };

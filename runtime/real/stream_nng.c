@@ -412,6 +412,7 @@ static const struct rt_transport tcp = {
     .listen = real_nng_listen,
     .unlisten = real_nng_unlisten,
     .send_pieces_max = 8,
+    .receive_may_wait = true,
 };
 
 // Canceling one receive ends a TLS connection in nng, so it has no unreceive; and nng reports as

@@ -252,6 +252,7 @@ static const struct rt_transport transport_tcp = {
     .listen = transport_listen,
     .unlisten = transport_unlisten,
     .send_pieces_max = SIM_PIECES_MAX,
+    .receive_may_wait = true,
 };
 
 // Without unreceive, as TLS on the real machine.

@@ -101,7 +101,7 @@ static void resume_frame(struct stream_end *end, const struct rt_frame *frame) {
 const struct stream_case stream_case_resume_delivers_what_waited = {
     .name = "resume_delivers_what_waited",
     .server = {.opened = resume_opened, .tick = resume_tick, .frame = resume_frame},
-    .client = {.opened = say_hello},
+    .client = {.opened = say_hello, .or_why = RT_ERESET},
 };
 
 // BOTH WRITE FIRST: the answer to the first question does not leave, since its reader does not

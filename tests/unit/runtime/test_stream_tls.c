@@ -31,7 +31,9 @@ static void play(const struct stream_case *stream_case) {
     cr_assert(harness_run_real(&run.harness), "%s", run.harness.failure);
 }
 
-// What ends before the handshake is through ends differently over TLS: those cases are left out.
+// What ends before the handshake is through ends differently over TLS: those cases are left out. So
+// is a close while both ways are busy: nng may never report it to the peer, whose stall limit then
+// ends the connection (docs/status.md).
 #define STREAM_CASES_TLS(X)                       \
     X(frame_is_whole_however_its_bytes_are_split) \
     X(thousands_of_frames_stay_in_order)          \
@@ -43,7 +45,6 @@ static void play(const struct stream_case *stream_case) {
     X(peer_that_finishes_may_still_be_answered)   \
     X(end_inside_a_frame_is_a_reset)              \
     X(close_from_on_frame_stops_delivery)         \
-    X(close_with_both_ways_busy_ends_both)        \
     X(finish_before_open_closes_once_open)        \
     X(silent_client_runs_out_of_time)             \
     X(dribbling_client_runs_out_of_time)
@@ -71,7 +72,7 @@ static void hello_closed(struct stream_end *end) {
 
 static const struct stream_case hello = {.name = "hello",
                                          .server = {.frame = hello_frame, .closed = hello_closed},
-                                         .client = {.opened = say_hello}};
+                                         .client = {.opened = say_hello, .or_why = RT_ERESET}};
 
 static const struct stream_case no_handshake = {.name = "no_handshake",
                                                 .server = {.why = RT_ETLS},
