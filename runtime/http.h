@@ -39,7 +39,7 @@ struct rt_http_options {
     uint64_t idle_timeout_ms;  // [60000] between requests
     bool spread;               // connections on all loops
     const struct rt_tls *tls;
-    struct rt_http_owner *owner;  // as rt_http_server_set_owner, but before the first request
+    struct rt_http_owner *owner;  // what handlers get back; borrowed while the server lives
 };
 
 // Routes are borrowed for the server's life; the first match wins, fixed segments before ":name".
@@ -58,12 +58,11 @@ struct rt_http_closing {
 };
 void rt_http_server_close(struct rt_http_server *server, struct rt_http_closing *closing);
 
-// What belongs to a server's owner: embedded there, set once after opening, recovered by handlers
+// What belongs to a server's owner: embedded there, given in the options, recovered by handlers
 // with rt_container_of.
 struct rt_http_owner {
     const char *name;
 };
-void rt_http_server_set_owner(struct rt_http_server *server, struct rt_http_owner *owner);
 struct rt_http_owner *rt_http_owner(const struct rt_http_request *request);
 
 // THE REQUEST: everything is borrowed until the reply ends.

@@ -34,7 +34,7 @@ struct rt_http_server {
     struct rt_listener listener;
     struct rt_http_options options;  // defaults filled in
     struct rt_http_router *router;
-    _Atomic(struct rt_http_owner *) owner;
+    struct rt_http_owner *owner;  // set before the first connection
     atomic_uint conn_count;
     struct rt_http_closing *closing;
     bool listener_closed;

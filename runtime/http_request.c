@@ -6,7 +6,7 @@ static struct rt_arena *arena_of(const struct rt_http_request *request) {
 }
 
 struct rt_http_owner *rt_http_owner(const struct rt_http_request *request) {
-    return atomic_load_explicit(&request->conn->shard->server->owner, memory_order_acquire);
+    return request->conn->shard->server->owner;
 }
 
 const char *rt_http_method(const struct rt_http_request *request) {

@@ -105,7 +105,7 @@ static struct rt_http_server *server_new(struct rt_loop *loop, const struct rt_h
     server->loop = loop;
     server->options = filled;
     server->router = rt_http_router_new(routes, route_count);
-    atomic_init(&server->owner, filled.owner);
+    server->owner = filled.owner;
     server->shard_count = server->shards_open = shard_count;
     for (unsigned i = 0; i < shard_count; i++) {
         struct http_shard *shard = &server->shards[i];
@@ -138,8 +138,4 @@ rt_err rt_http_server_open(struct rt_loop *loop, const char *address,
 
 uint16_t rt_http_server_port(const struct rt_http_server *server) {
     return rt_listener_port(&server->listener);
-}
-
-void rt_http_server_set_owner(struct rt_http_server *server, struct rt_http_owner *owner) {
-    atomic_store_explicit(&server->owner, owner, memory_order_release);
 }
