@@ -63,11 +63,19 @@ struct rt_config_report {
 };
 void rt_config_report_fini(struct rt_config_report *report);
 
+// Keys of a file that follow a pattern (server.1, server.2, ...) are no options: whoever knows them
+// is asked about each key the table does not have. True: taken; what it writes to why is an error.
+struct rt_config_extra {
+    bool (*take)(struct rt_config_extra *extra, const char *key, const char *value,
+                 struct rt_why *why);
+};
+
 struct rt_config_source {
     const char *file;                // NULL: none. A missing file is an error.
     const char *const *environment;  // "KEY=value" strings, NULL-terminated; NULL: none
     int argc;                        // flags only, without program and subcommand
     const char *const *argv;
+    struct rt_config_extra *extra;  // NULL: none
 };
 
 // Fills *config (sets every option to its default first). Arguments that are not flags are left to

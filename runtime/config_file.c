@@ -65,6 +65,15 @@ static void unknown_key(struct rt_config_loading *loading, const char *key, cons
                   suggestion.text);
 }
 
+static bool extra_key(struct rt_config_loading *loading, const char *key, const char *value,
+                      const char *where) {
+    struct rt_config_extra *extra = loading->source->extra;
+    struct rt_why why = {{0}};
+    if (!extra || !extra->take(extra, key, value, &why)) return false;
+    if (why.text[0]) rt_config_say(loading->report, CONFIG_ERROR, where, "%s: %s", key, why.text);
+    return true;
+}
+
 static void known_key(struct rt_config_loading *loading, int index, const char *key,
                       const struct rt_properties *entry, const char *where) {
     struct rt_config_given *given = &loading->given[index];
@@ -91,7 +100,8 @@ static void load_text(struct rt_config_loading *loading, const char *path, struc
         const char *key = (const char *)p.key.data;
         int index = rt_config_find(loading->table, key);
         if (index == CONFIG_NONE) {
-            unknown_key(loading, key, where);
+            if (!extra_key(loading, key, (const char *)p.value.data, where))
+                unknown_key(loading, key, where);
         } else {
             known_key(loading, index, key, &p, where);
         }

@@ -282,7 +282,9 @@ Test(runtime_config, flags_beat_environment_beats_file) {
     const char *environment[] = {"GEMINGA_logLevel=warn", "GEMINGA_HTTP_PORT=2", "PATH=/bin", NULL};
     const char *text = "webServicePort=1\ntopicsEnabled=on\nlogLevel=info\n";
     write_file(&l, text, strlen(text));
-    load(&l, &table, (struct rt_config_source){l.path, environment, 1, argv});
+    load(&l, &table,
+         (struct rt_config_source){
+             .file = l.path, .environment = environment, .argc = 1, .argv = argv});
     unlink(l.path);
     cr_assert_eq(l.err, RT_OK, "%s", (char *)l.report.text.data);
     cr_assert(l.config.level == 0 && l.config.port == 2 && l.config.enabled);
@@ -475,4 +477,32 @@ Test(runtime_config, durations_are_whole_in_their_unit) {
         cr_assert_eq(err, cases[i].err, "%s: %s", cases[i].text, rt_err_name(err));
         if (!err) cr_assert_eq(units, cases[i].units, "%s", cases[i].text);
     }
+}
+
+struct taken {
+    struct rt_config_extra extra;
+    unsigned count;
+};
+
+static bool server_take(struct rt_config_extra *extra, const char *key, const char *value,
+                        struct rt_why *why) {
+    if (strncmp(key, "server.", 7) != 0) return false;
+    if (!strchr(value, ':')) RT_IGNORE(rt_why_set(why, RT_EINVAL, "there is no port"));
+    rt_container_of(extra, struct taken, extra)->count++;
+    return true;
+}
+
+Test(runtime_config, keys_of_a_pattern_go_to_who_knows_them) {
+    struct loaded l = {.err = RT_OK};
+    struct taken taken = {{server_take}, 0};
+    const char *text = "server.1=a:1\nserver.2=b\nsurver.3=c:1\n";
+    write_file(&l, text, strlen(text));
+    load(&l, &table, (struct rt_config_source){.file = l.path, .extra = &taken.extra});
+    unlink(l.path);
+    cr_assert_eq(taken.count, 2);
+    cr_assert_eq(l.err, RT_EINVAL);
+    cr_assert_eq(l.report.errors, 1);
+    cr_assert(strstr((char *)l.report.text.data, ":2: error: server.2: there is no port"));
+    cr_assert(strstr((char *)l.report.text.data, ":3: warning: unknown key surver.3"));
+    loaded_fini(&l);
 }
