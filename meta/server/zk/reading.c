@@ -1,0 +1,195 @@
+// Reads: answered at once from memory, else by a worker on the state of that moment. While a worker
+// reads, the connection's events are held back, for a client must not hear of a change before it
+// gets an older state that it asked for earlier.
+#include <assert.h>
+
+#include "meta/server/zk/conn.h"
+
+// Outlives its connection, which may be closed meanwhile.
+struct meta_slow_read {
+    struct meta_read read;
+    struct meta_server *server;
+    struct meta_conn *conn;  // NULL: nobody waits any more
+    struct meta_pending *pending;
+    struct rt_arena arena;  // of all that the worker is given
+    struct proto_zk_request request;
+    bool *was_watched;  // for each operation: watched before this read asked for it
+};
+
+static const struct proto_zk_op *ops_of(const struct proto_zk_request *request, size_t *count) {
+    bool is_multi = request->op.opcode == PROTO_ZK_OP_MULTI_READ;
+    *count = is_multi ? request->op_count : 1;
+    return is_multi ? request->ops : &request->op;
+}
+
+static bool reply_watches(const struct proto_zk_op *op, int32_t err) {
+    bool missing = op->opcode == PROTO_ZK_OP_EXISTS && err == PROTO_ZK_ERR_NONODE;
+    return err == PROTO_ZK_ERR_OK || missing;
+}
+
+static int32_t err_of(const struct proto_zk_request *request, const struct proto_zk_reply *reply,
+                      size_t i) {
+    bool is_multi = request->op.opcode == PROTO_ZK_OP_MULTI_READ;
+    if (!is_multi || reply->header.err) return reply->header.err;
+    return reply->results[i].err;
+}
+
+void meta_conn_watch_read(struct meta_conn *conn, const struct proto_zk_request *request,
+                          const struct proto_zk_reply *reply) {
+    size_t count;
+    const struct proto_zk_op *ops = ops_of(request, &count);
+    for (size_t i = 0; i < count; i++) {
+        unsigned kind = meta_watch_kind_of_read(&ops[i]);
+        if (!kind || !reply_watches(&ops[i], err_of(request, reply, i))) continue;
+        if (!meta_conn_watch(conn, ops[i].read.path, kind)) return;
+    }
+}
+
+// BY A WORKER
+
+// The watch belongs to the state that is read, so it is set now, whatever the read will find.
+static bool slow_watch(struct meta_slow_read *slow) {
+    struct meta_conn *conn = slow->conn;
+    size_t count;
+    const struct proto_zk_op *ops = ops_of(&slow->request, &count);
+    slow->was_watched = rt_arena_zero(&slow->arena, count + 1, sizeof(bool));
+    for (size_t i = 0; i < count; i++) {
+        unsigned kind = meta_watch_kind_of_read(&ops[i]);
+        if (!kind || !ops[i].read.path.data) continue;
+        slow->was_watched[i] =
+            meta_watches_has(conn->server->watches, &conn->watcher, ops[i].read.path, kind);
+        if (!meta_conn_watch(conn, ops[i].read.path, kind)) return false;
+    }
+    return true;
+}
+
+static void slow_unwatch(const struct meta_slow_read *slow, const struct proto_zk_reply *reply) {
+    struct meta_conn *conn = slow->conn;
+    size_t count;
+    const struct proto_zk_op *ops = ops_of(&slow->request, &count);
+    for (size_t i = 0; i < count; i++) {
+        unsigned kind = meta_watch_kind_of_read(&ops[i]);
+        if (!kind || !ops[i].read.path.data || slow->was_watched[i]) continue;
+        if (reply_watches(&ops[i], err_of(&slow->request, reply, i))) continue;
+        meta_watches_remove(conn->server->watches, &conn->watcher, ops[i].read.path, kind);
+    }
+}
+
+static void slow_free(struct meta_slow_read *slow) {
+    struct meta_server *server = slow->server;
+    rt_arena_fini(&slow->arena);
+    rt_free(slow);
+    server->slow_reads--;
+    meta_server_maybe_gone(server);
+}
+
+static void held_send(struct meta_conn *conn) {
+    rt_conn_send(&conn->stream, rt_buf_bytes(&conn->held));
+    rt_buf_fini(&conn->held);
+}
+
+static void slow_done(struct meta_read *read, rt_err err) {
+    struct meta_slow_read *slow = rt_container_of(read, struct meta_slow_read, read);
+    struct meta_conn *conn = slow->conn;
+    if (!conn) {
+        slow_free(slow);
+        return;
+    }
+    if (err) {
+        rt_log_warn("meta", "read failed err=%s", rt_err_name(err));
+        meta_conn_close(conn, err);  // abandons the read
+        slow_free(slow);
+        return;
+    }
+    struct meta_pending *pending = slow->pending;
+    slow_unwatch(slow, &read->reply);
+    read->reply.header.xid = pending->asked.xid;
+    meta_conn_reply(conn, &pending->asked, &read->reply);
+    conn->slow = NULL;
+    held_send(conn);
+    meta_pending_free(pending);
+    slow_free(slow);
+    meta_conn_unpause(conn, META_PAUSE_ORDER);
+    meta_conn_advance(conn);
+}
+
+void meta_slow_read_abandon(struct meta_slow_read *slow) {
+    slow->conn = NULL;
+    slow->pending = NULL;
+}
+
+static struct proto_zk_ids ids_copy(const struct meta_conn *conn, struct rt_arena *arena) {
+    struct proto_zk_ids ids = meta_conn_ids(conn);
+    struct proto_zk_id *items = rt_arena_alloc(arena, (ids.count + 1) * sizeof(*items));
+    for (size_t i = 0; i < ids.count; i++) {
+        items[i].scheme = rt_arena_copy(arena, ids.items[i].scheme);
+        items[i].id = rt_arena_copy(arena, ids.items[i].id);
+    }
+    return (struct proto_zk_ids){.items = items, .count = ids.count};
+}
+
+static void slow_start(struct meta_conn *conn, struct meta_pending *pending,
+                       const struct meta_asked *asked, struct rt_bytes payload) {
+    struct meta_server *server = conn->server;
+    struct meta_slow_read *slow = RT_NEW(struct meta_slow_read);
+    server->slow_reads++;
+    slow->server = server;
+    slow->conn = conn;
+    rt_err err =
+        proto_zk_request_decode(rt_arena_copy(&slow->arena, payload), &slow->arena, &slow->request);
+    assert(!err);  // it could be just now
+    slow->pending = pending ? pending : meta_pending_new(conn, asked);
+    slow->pending->state = META_PENDING_WAITING;
+    if (!slow_watch(slow)) {
+        slow_free(slow);  // the connection is closed
+        return;
+    }
+    conn->slow = slow;
+    meta_conn_pause(conn, META_PAUSE_ORDER);
+    const struct meta_read_context context = {.session = conn->session,
+                                              .ids = ids_copy(conn, &slow->arena),
+                                              .skip_acl = server->options.skip_acl};
+    meta_read_start(&slow->read, server->loop, server->store, &context, &slow->request,
+                    &slow->arena, slow_done);
+}
+
+// AT ONCE
+
+// The one node that the request is about; null where it is about more.
+static struct rt_bytes node_of_read(const struct proto_zk_op *op) {
+    switch (op->opcode) {
+    case PROTO_ZK_OP_EXISTS:
+    case PROTO_ZK_OP_GET_DATA: return op->read.path;
+    case PROTO_ZK_OP_GET_ACL: return op->path;
+    default: return (struct rt_bytes){0};
+    }
+}
+
+bool meta_conn_read(struct meta_conn *conn, struct meta_pending *pending,
+                    const struct meta_asked *asked, const struct proto_zk_request *request,
+                    struct rt_bytes payload) {
+    struct meta_server *server = conn->server;
+    struct proto_zk_reply reply;
+    const struct meta_read_context context = {
+        .session = conn->session, .ids = meta_conn_ids(conn), .skip_acl = server->options.skip_acl};
+    rt_err err = meta_read_try(server->store, &context, request, &server->arena, &reply);
+    if (err == RT_EAGAIN && conn->submitted && node_of_read(&request->op).data) {
+        // Writes that came behind it are on their way already: it cannot wait for a worker.
+        meta_store_find_now(server->store, node_of_read(&request->op));
+        err = meta_read_try(server->store, &context, request, &server->arena, &reply);
+    }
+    if (err == RT_EAGAIN) {
+        slow_start(conn, pending, asked, payload);
+        return false;
+    }
+    if (err) {
+        rt_log_warn("meta", "read failed err=%s", rt_err_name(err));
+        meta_conn_close(conn, err);
+        return false;
+    }
+    meta_conn_watch_read(conn, request, &reply);
+    if (conn->state != META_CONN_READY) return false;
+    reply.header.xid = asked->xid;
+    meta_conn_reply(conn, asked, &reply);
+    return true;
+}
