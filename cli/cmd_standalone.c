@@ -39,7 +39,8 @@ struct process {
     struct rt_signals signals;
     struct reload reload;
     int stop_signal;
-    bool node_closed;
+    bool node_closed, has_failed;
+    struct rt_task fail;
     struct rt_latch *stopped;
 };
 
@@ -98,7 +99,7 @@ static void on_stop(struct rt_signals *signals, int signal_number) {
     struct process *p = rt_container_of(signals, struct process, signals);
     if (p->stop_signal) return;
     p->stop_signal = signal_number;
-    standalone_close(&p->node, node_closed);
+    if (!p->node.closed) standalone_close(&p->node, node_closed);
 }
 
 // RELOADING
@@ -149,16 +150,33 @@ static void on_reload(struct rt_signals *signals) {
 static void announce_run(struct rt_task *task) {
     struct process *p = rt_container_of(task, struct process, announce);
     log_report(&p->report, false);
-    rt_log_info(command_name, "started version=%s data=%s http=%s loops=%u memory_bytes=%" PRIu64,
-                cli_version(), p->config.data_dir, p->node.http_url, p->machine->loop_count,
-                p->config.memory_bytes);
+    rt_log_info(command_name,
+                "started version=%s data=%s meta=%s http=%s loops=%u memory_bytes=%" PRIu64,
+                cli_version(), p->config.data_dir, p->node.meta_address, p->node.http_url,
+                p->machine->loop_count, p->config.memory_bytes);
 }
 
 // stdout may be closed or a full disk: whoever does not read the line does not miss it.
-static void say_ready(const struct process *p) {
-    printf("geminga standalone is ready http=%s data=%s pid=%d start_ms=%" PRIu64 "\n",
-           p->node.http_url, p->config.data_dir, rt_process_id(), rt_process_age_ms());
+static void on_serving(struct standalone *node) {
+    const struct process *p = rt_container_of(node, struct process, node);
+    printf("geminga standalone is ready meta=%s http=%s data=%s pid=%d start_ms=%" PRIu64 "\n",
+           p->node.meta_address, p->node.http_url, p->config.data_dir, rt_process_id(),
+           rt_process_age_ms());
     fflush(stdout);
+}
+
+static void fail_run(struct rt_task *task) {
+    struct process *p = rt_container_of(task, struct process, fail);
+    if (!p->node.closed) standalone_close(&p->node, node_closed);
+}
+
+// A disk that failed, for instance: the process ends, so that whoever supervises it knows.
+static void on_failed(struct standalone *node, rt_err err, const char *what) {
+    struct process *p = rt_container_of(node, struct process, node);
+    fprintf(stderr, "geminga standalone: %s: %s\n", what, rt_err_text(err));
+    p->has_failed = true;
+    rt_task_init(&p->fail, fail_run, "standalone fail");
+    rt_defer(p->node.loop, &p->fail);
 }
 
 static void serve(struct process *p) {
@@ -167,7 +185,6 @@ static void serve(struct process *p) {
     rt_real_start(p->machine);
     rt_task_init(&p->announce, announce_run, "standalone announce");
     rt_real_call(p->node.loop, &p->announce);
-    say_ready(p);
     rt_signals_start(&p->signals, p->node.loop);
     rt_latch_wait(p->stopped);
     rt_signals_stop(&p->signals);
@@ -180,7 +197,10 @@ static rt_err node_open(struct process *p, struct rt_why *why) {
     struct standalone_options options = {.data_dir = p->config.data_dir,
                                          .bind_address = p->config.bind_address,
                                          .http_port = (uint16_t)p->config.http_port,
-                                         .version = cli_version()};
+                                         .meta_port = (uint16_t)p->config.meta_port,
+                                         .version = cli_version(),
+                                         .serving = on_serving,
+                                         .failed = on_failed};
     return standalone_open_now(&p->node, p->machine, &options, why);
 }
 
@@ -226,7 +246,7 @@ static int run_standalone(const struct cli_call *call) {
         struct rt_why why = {{0}};
         rt_err err = log_and_machine_run(p, &why);
         if (err) fprintf(stderr, "geminga standalone: %s\n", why.text);
-        if (err) status = CLI_FAILED;
+        if (err || p->has_failed) status = CLI_FAILED;
     }
     rt_config_report_fini(&p->report);
     rt_config_fini(&standalone_options, &p->config);

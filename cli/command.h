@@ -25,6 +25,8 @@ struct cli_command {
 extern const struct cli_command cli_command_version;
 extern const struct cli_command cli_command_standalone;
 extern const struct cli_command cli_command_doctor;
+extern const struct cli_command cli_command_meta;
+extern const struct cli_command cli_command_zk;
 
 const char *cli_version(void);  // "0.1.0 (git description)"
 

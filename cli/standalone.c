@@ -63,21 +63,79 @@ static rt_err http_open(struct standalone *node, const struct standalone_options
     return RT_OK;
 }
 
+// META: a cluster of one, configured as ZooKeeper's standalone mode would be.
+
+static struct standalone *standalone_of(const struct meta_node *meta) {
+    return rt_container_of(meta_node_owner(meta), struct standalone, meta_owner);
+}
+
+static void meta_serving(struct meta_node *meta) {
+    struct standalone *node = standalone_of(meta);
+    node->ready = true;
+    node->serving(node);
+}
+
+static void meta_failed(struct meta_node *meta, rt_err err, const char *what) {
+    struct standalone *node = standalone_of(meta);
+    node->failed(node, err, what);
+}
+
+static void text_set(char **text, const char *value) {
+    rt_free(*text);
+    *text = rt_strdup(value);
+}
+
+static void meta_config_fill(struct standalone *node, const struct standalone_options *options) {
+    struct meta_zoo_values *values = &node->meta_config.values;
+    struct rt_buf directory = {0};
+    rt_config_defaults(&meta_zoo_options, values);
+    rt_buf_print(&directory, "%s/meta%c", options->data_dir, 0);
+    text_set(&values->data_dir, (const char *)directory.data);
+    rt_buf_fini(&directory);
+    text_set(&values->client_address, options->bind_address);
+    text_set(&values->words, "*");
+    values->client_port = options->meta_port;
+    values->tick_ms = 2000;
+    values->connections_per_host_max = 0;
+    node->meta_config.node_id = 1;
+}
+
+static rt_err meta_open(struct standalone *node, const struct standalone_options *options,
+                        struct rt_why *why) {
+    const struct meta_node_options meta = {.config = &node->meta_config,
+                                           .version = options->version,
+                                           .no_admin = true,
+                                           .failed = meta_failed,
+                                           .serving = meta_serving,
+                                           .owner = &node->meta_owner};
+    meta_config_fill(node, options);
+    rt_err err = meta_node_open_now(node->machine, &meta, &node->meta, why);
+    if (err) {
+        const char *advice = err == RT_EADDRINUSE
+                                 ? "stop what listens there, or choose another --meta-port"
+                                 : "choose another --data-dir or --meta-port";
+        return with_advice(why, err, "meta", advice);
+    }
+    snprintf(node->meta_address, sizeof(node->meta_address), "%.256s:%u",
+             reachable_host(options->bind_address), meta_node_client_port(node->meta));
+    return RT_OK;
+}
+
 rt_err standalone_open_now(struct standalone *node, struct rt_machine *machine,
                            const struct standalone_options *options, struct rt_why *why) {
-    *node = (struct standalone){.machine = machine, .version = options->version};
+    *node = (struct standalone){.machine = machine,
+                                .version = options->version,
+                                .serving = options->serving,
+                                .failed = options->failed};
     node->loop = rt_machine_loop(machine, 0);
-    node->owner.name = "standalone";
+    node->owner.name = node->meta_owner.name = "standalone";
     node->opened_ns = rt_loop_clock(node->loop);
     rt_err err = directory_take(node, options->data_dir, why);
     if (err) return err;
+    // What was opened before a failure is given back by the end of the process.
     err = http_open(node, options, why);
-    if (err) goto unlock;
-    node->ready = true;
-    return RT_OK;
-
-unlock:
-    rt_dir_unlock(node->lock);
+    if (!err) err = meta_open(node, options, why);
+    if (err) rt_dir_unlock(node->lock);
     return err;
 }
 
@@ -87,14 +145,21 @@ uint64_t standalone_uptime_ns(const struct standalone *node) {
 
 static void http_closed(struct rt_http_closing *closing) {
     struct standalone *node = rt_container_of(closing, struct standalone, http_closing);
+    rt_config_fini(&meta_zoo_options, &node->meta_config.values);
     rt_dir_unlock(node->lock);
     node->closed(node);
 }
 
+static void meta_closed(struct rt_task *task) {
+    struct standalone *node = rt_container_of(task, struct standalone, meta_closed);
+    rt_http_server_close(node->http, &node->http_closing);
+}
+
 void standalone_close(struct standalone *node, void (*closed)(struct standalone *node)) {
-    assert(node->ready);
+    assert(!node->closed);
     node->ready = false;
     node->closed = closed;
     node->http_closing.closed = http_closed;
-    rt_http_server_close(node->http, &node->http_closing);
+    rt_task_init(&node->meta_closed, meta_closed, "standalone.meta_closed");
+    meta_node_close(node->meta, &node->meta_closed);
 }

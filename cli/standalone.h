@@ -1,18 +1,26 @@
-// All tiers as one node. So far: the data directory, and HTTP for metrics and health.
+// All tiers as one node. So far: the data directory, a metadata server that is a cluster of one,
+// and HTTP for metrics and health.
 //
 // A value: everything it owns hangs off the struct, which is created with a machine. It lives on
 // the machine's first loop.
 #ifndef GEMINGA_CLI_STANDALONE_H
 #define GEMINGA_CLI_STANDALONE_H
 
+#include "meta/server/node/node.h"
 #include "runtime/file.h"
 #include "runtime/http.h"
+
+struct standalone;
 
 struct standalone_options {
     const char *data_dir;
     const char *bind_address;
-    uint16_t http_port;  // 0: a free one
+    uint16_t http_port, meta_port;  // 0: a free one
     const char *version;
+    // Once, on the loop, when clients are served.
+    void (*serving)(struct standalone *node);
+    // The node cannot go on: close it. On the loop.
+    void (*failed)(struct standalone *node, rt_err err, const char *what);
 };
 
 enum { STANDALONE_ADDRESS_SIZE = 320 };
@@ -23,12 +31,18 @@ struct standalone {
     const char *version;
     struct rt_dir_lock *lock;
     struct rt_http_server *http;
-    struct rt_http_owner owner;
+    struct rt_http_owner owner, meta_owner;
     struct rt_http_closing http_closing;
+    struct meta_zoo_config meta_config;
+    struct meta_node *meta;
+    struct rt_task meta_closed;
+    void (*serving)(struct standalone *node);
+    void (*failed)(struct standalone *node, rt_err err, const char *what);
     void (*closed)(struct standalone *node);
     uint64_t opened_ns;
     bool ready;
-    char http_url[STANDALONE_ADDRESS_SIZE];  // as a client on this computer reaches it
+    char http_url[STANDALONE_ADDRESS_SIZE];      // as a client on this computer reaches it
+    char meta_address[STANDALONE_ADDRESS_SIZE];  // host:port, likewise
 };
 
 // Blocks; called before the loops run. `why` says where and what to do. version is borrowed.

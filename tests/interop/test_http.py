@@ -31,7 +31,8 @@ def setUpModule():
     data = tempfile.TemporaryDirectory()
     unittest.addModuleCleanup(data.cleanup)
     server = subprocess.Popen(
-        [PROGRAM, "standalone", "--data-dir", data.name, "--http-port", "0"],
+        [PROGRAM, "standalone", "--data-dir", data.name, "--http-port", "0",
+         "--meta-port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     unittest.addModuleCleanup(stop, server)
     ready = server.stdout.readline()

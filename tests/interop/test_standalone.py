@@ -55,7 +55,7 @@ class Server:
         started = time.monotonic()
         self.process = subprocess.Popen(
             [GEMINGA, "standalone", "--data-dir", os.path.join(directory, "data"),
-             "--http-port", "0", "--bind-address", "127.0.0.1", *arguments],
+             "--http-port", "0", "--meta-port", "0", "--bind-address", "127.0.0.1", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log_file, text=True,
             preexec_fn=limit, env=CLEAN_ENVIRONMENT | (environment or {}))
         self.line = self.process.stdout.readline()
@@ -118,6 +118,7 @@ class Case(unittest.TestCase):
     def refused(self, *arguments, data=None, **options):
         """Runs a standalone that must not start; returns its one line."""
         result = run("standalone", "--data-dir", data or self.path("data"), "--http-port", "0",
+                     "--meta-port", "0",
                      "--bind-address", "127.0.0.1", *arguments, **options)
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertEqual(result.stdout, "")
@@ -213,14 +214,15 @@ class Commands(Case):
 class Serving(Case):
     def test_the_ready_line_says_where_it_serves(self):
         server = self.start()
-        self.assertEqual(list(server.facts), ["http", "data", "pid", "start_ms"])
+        self.assertEqual(list(server.facts), ["meta", "http", "data", "pid", "start_ms"])
         self.assertEqual(server.facts["pid"], str(server.process.pid))
         self.assertEqual(server.facts["data"], self.path("data"))
         self.assertEqual(server.get("/health")[0].status, 200)
         note(f"ready after {server.ready_ms:.0f} ms, "
              f"resident {server.resident_bytes() / (1 << 20):.1f} MiB")
         self.assertEqual(server.stop(), 0)
-        self.assertEqual(server.log().count("\n"), 2, server.log())
+        lines = [line for line in server.log().splitlines() if " standalone: " in line]
+        self.assertEqual(len(lines), 2, server.log())
 
     def test_health_and_probes_answer(self):
         server = self.start()
@@ -415,8 +417,8 @@ class Signals(Case):
         for attempt in range(20):
             data = self.path(f"data{attempt}")
             process = subprocess.Popen(
-                [GEMINGA, "standalone", "--data-dir", data, "--http-port", "0", "--bind-address",
-                 "127.0.0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                [GEMINGA, "standalone", "--data-dir", data, "--http-port", "0", "--meta-port", "0",
+                 "--bind-address", "127.0.0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                 env=CLEAN_ENVIRONMENT)
             time.sleep(attempt * 0.001)
             made_before = os.path.exists(data)
@@ -427,7 +429,8 @@ class Signals(Case):
             if made_before or process.returncode == 0:
                 self.assertEqual(process.returncode, 0, err)
                 self.assertEqual(err.count("stopped signal=15"), 1, err)
-                self.assertEqual(out.count("\n"), 1)
+                # It says that it is ready once it serves, which the signal may forestall.
+                self.assertLessEqual(out.count("\n"), 1)
             else:
                 self.assertEqual((out, os.path.exists(data)), ("", False))
         note(f"{outcomes.count(0)} of {len(outcomes)} had begun and stopped cleanly")
