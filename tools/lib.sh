@@ -1,7 +1,7 @@
 # Shared by ./run, ./test, ./bench and .ci/run: what must be installed, configuring, building.
 # Sourced with the working directory at the root of the tree.
 
-packages_build=(gcc libc6-dev cmake ninja-build python3
+packages_build=(gcc libc6-dev cmake ninja-build python3 uthash-dev
     libnng-dev librocksdb-dev liblz4-dev libmbedtls-dev libjemalloc-dev)
 packages_test=(libcriterion-dev python3-venv curl openssl)
 packages_bench=(fio strace)

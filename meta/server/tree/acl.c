@@ -195,6 +195,10 @@ int32_t meta_acl_fix(const struct proto_zk_acls *asked, const struct proto_zk_id
     struct fixing fixing = {rt_arena_zero(arena, room, sizeof(*fixing.items)), 0};
     for (size_t i = 0; i < asked->count; i++) {
         const struct proto_zk_acl *acl = &asked->items[i];
+        // ZooKeeper stumbles over the missing id, and that is what it answers then.
+        bool known = is_text(acl->id.scheme, "world") || is_text(acl->id.scheme, "digest") ||
+                     is_text(acl->id.scheme, "ip");
+        if (known && !acl->id.id.data) return PROTO_ZK_ERR_MARSHALLINGERROR;
         if (is_text(acl->id.scheme, "auth")) {
             if (!add_authenticated(&fixing, acl->perms, ids)) return PROTO_ZK_ERR_INVALIDACL;
         } else if (!id_is_valid(&acl->id) || !add(&fixing, acl)) {

@@ -53,7 +53,8 @@ void apply_remove(struct apply *apply, struct rt_bytes path) {
 
 int32_t apply_delete(struct apply *apply, const struct proto_zk_op *op) {
     struct rt_bytes path = op->versioned.path;
-    if (!path.data || !proto_zk_path_is_splittable(path) || proto_zk_path_is_builtin(path))
+    if (!path.data) return PROTO_ZK_ERR_MARSHALLINGERROR;
+    if (!proto_zk_path_is_splittable(path) || proto_zk_path_is_builtin(path))
         return PROTO_ZK_ERR_BADARGUMENTS;
     const struct meta_znode *parent = meta_store_find_now(apply->store, proto_zk_path_parent(path));
     if (!parent) return PROTO_ZK_ERR_NONODE;

@@ -101,8 +101,8 @@ int32_t apply_create(struct apply *apply, const struct proto_zk_op *op,
     int32_t err = mode_check(apply, op, mode);
     if (err) return err;
     if (apply->session_is_gone) return PROTO_ZK_ERR_SESSIONEXPIRED;
-    if (!op->create.path.data || !proto_zk_path_is_splittable(op->create.path))
-        return PROTO_ZK_ERR_BADARGUMENTS;
+    if (!op->create.path.data) return PROTO_ZK_ERR_MARSHALLINGERROR;
+    if (!proto_zk_path_is_splittable(op->create.path)) return PROTO_ZK_ERR_BADARGUMENTS;
     struct rt_bytes acl;
     err = meta_acl_fix(&op->create.acl, &apply->ids, apply->arena, &acl);
     return err ? err : create_in(apply, op, mode, acl, body);

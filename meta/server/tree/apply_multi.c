@@ -11,9 +11,37 @@ static void results_of_failure(struct proto_zk_result *results, size_t count, si
     }
 }
 
+// What ZooKeeper finds while it takes a multi apart is an error of the whole: a create without path
+// or ACL, or with a flag that is none, or one of a TTL
+// where there is no room for it.
+static bool is_torn(const struct proto_zk_op *op) {
+    const struct proto_zk_create_mode *mode;
+    switch (op->opcode) {
+    case PROTO_ZK_OP_CREATE:
+    case PROTO_ZK_OP_CREATE2:
+    case PROTO_ZK_OP_CREATE_CONTAINER:
+    case PROTO_ZK_OP_CREATE_TTL:
+        mode = proto_zk_create_mode_find(op->create.flags);
+        return !op->create.path.data || op->create.acl.is_null || !mode ||
+               (mode->has_ttl && op->opcode != PROTO_ZK_OP_CREATE_TTL);
+    default: return false;
+    }
+}
+
+static bool any_is_torn(const struct proto_zk_request *request) {
+    for (size_t i = 0; i < request->op_count; i++) {
+        if (is_torn(&request->ops[i])) return true;
+    }
+    return false;
+}
+
 // A failed multi has no error in its header: the results say it.
 void apply_multi(struct apply *apply, const struct proto_zk_request *request,
                  struct proto_zk_reply *reply) {
+    if (any_is_torn(request)) {
+        reply->header.err = PROTO_ZK_ERR_MARSHALLINGERROR;
+        return;
+    }
     size_t count = request->op_count;
     struct proto_zk_result *results = rt_arena_zero(apply->arena, count + 1, sizeof(*results));
     int32_t err = PROTO_ZK_ERR_OK;

@@ -274,6 +274,10 @@ static rt_err multi_answer(struct meta_read_source *source, const struct proto_z
     size_t count = request->op_count;
     if (source->store && count > META_READ_LOOP_SCAN) return RT_EAGAIN;
     if (count == 0) return RT_OK;
+    for (size_t i = 0; i < count; i++) {  // a part without a path is an error of the whole
+        if (!request->ops[i].read.path.data) reply->header.err = PROTO_ZK_ERR_MARSHALLINGERROR;
+    }
+    if (reply->header.err) return RT_OK;
     struct proto_zk_result *results = rt_arena_zero(source->arena, count, sizeof(*results));
     for (size_t i = 0; i < count; i++) {
         struct proto_zk_result *result = &results[i];

@@ -13,36 +13,20 @@ struct meta_slow_read {
     struct meta_pending *pending;
     struct rt_arena arena;  // of all that the worker is given
     struct proto_zk_request request;
-    bool *was_watched;  // for each operation: watched before this read asked for it
+    bool was_watched;  // before this read asked for it
 };
-
-static const struct proto_zk_op *ops_of(const struct proto_zk_request *request, size_t *count) {
-    bool is_multi = request->op.opcode == PROTO_ZK_OP_MULTI_READ;
-    *count = is_multi ? request->op_count : 1;
-    return is_multi ? request->ops : &request->op;
-}
 
 static bool reply_watches(const struct proto_zk_op *op, int32_t err) {
     bool missing = op->opcode == PROTO_ZK_OP_EXISTS && err == PROTO_ZK_ERR_NONODE;
     return err == PROTO_ZK_ERR_OK || missing;
 }
 
-static int32_t err_of(const struct proto_zk_request *request, const struct proto_zk_reply *reply,
-                      size_t i) {
-    bool is_multi = request->op.opcode == PROTO_ZK_OP_MULTI_READ;
-    if (!is_multi || reply->header.err) return reply->header.err;
-    return reply->results[i].err;
-}
-
+// The parts of a multiRead watch nothing, whatever they say.
 void meta_conn_watch_read(struct meta_conn *conn, const struct proto_zk_request *request,
                           const struct proto_zk_reply *reply) {
-    size_t count;
-    const struct proto_zk_op *ops = ops_of(request, &count);
-    for (size_t i = 0; i < count; i++) {
-        unsigned kind = meta_watch_kind_of_read(&ops[i]);
-        if (!kind || !reply_watches(&ops[i], err_of(request, reply, i))) continue;
-        if (!meta_conn_watch(conn, ops[i].read.path, kind)) return;
-    }
+    unsigned kind = meta_watch_kind_of_read(&request->op);
+    if (kind && reply_watches(&request->op, reply->header.err))
+        meta_conn_watch(conn, request->op.read.path, kind);
 }
 
 // BY A WORKER
@@ -50,29 +34,21 @@ void meta_conn_watch_read(struct meta_conn *conn, const struct proto_zk_request 
 // The watch belongs to the state that is read, so it is set now, whatever the read will find.
 static bool slow_watch(struct meta_slow_read *slow) {
     struct meta_conn *conn = slow->conn;
-    size_t count;
-    const struct proto_zk_op *ops = ops_of(&slow->request, &count);
-    slow->was_watched = rt_arena_zero(&slow->arena, count + 1, sizeof(bool));
-    for (size_t i = 0; i < count; i++) {
-        unsigned kind = meta_watch_kind_of_read(&ops[i]);
-        if (!kind || !ops[i].read.path.data) continue;
-        slow->was_watched[i] =
-            meta_watches_has(conn->server->watches, &conn->watcher, ops[i].read.path, kind);
-        if (!meta_conn_watch(conn, ops[i].read.path, kind)) return false;
-    }
-    return true;
+    const struct proto_zk_op *op = &slow->request.op;
+    unsigned kind = meta_watch_kind_of_read(op);
+    if (!kind || !op->read.path.data) return true;
+    slow->was_watched =
+        meta_watches_has(conn->server->watches, &conn->watcher, op->read.path, kind);
+    return meta_conn_watch(conn, op->read.path, kind);
 }
 
 static void slow_unwatch(const struct meta_slow_read *slow, const struct proto_zk_reply *reply) {
     struct meta_conn *conn = slow->conn;
-    size_t count;
-    const struct proto_zk_op *ops = ops_of(&slow->request, &count);
-    for (size_t i = 0; i < count; i++) {
-        unsigned kind = meta_watch_kind_of_read(&ops[i]);
-        if (!kind || !ops[i].read.path.data || slow->was_watched[i]) continue;
-        if (reply_watches(&ops[i], err_of(&slow->request, reply, i))) continue;
-        meta_watches_remove(conn->server->watches, &conn->watcher, ops[i].read.path, kind);
-    }
+    const struct proto_zk_op *op = &slow->request.op;
+    unsigned kind = meta_watch_kind_of_read(op);
+    if (!kind || !op->read.path.data || slow->was_watched) return;
+    if (reply_watches(op, reply->header.err)) return;
+    meta_watches_remove(conn->server->watches, &conn->watcher, op->read.path, kind);
 }
 
 static void slow_free(struct meta_slow_read *slow) {

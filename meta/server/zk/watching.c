@@ -14,11 +14,8 @@ enum {
     DISK_LOOKUP_COST = 64
 };
 
-// The empty path is another name of the root.
-static struct rt_bytes path_of(struct rt_bytes path) {
-    return path.size ? path : RT_BYTES_LITERAL("/");
-}
-
+// Watches are on paths as they were asked for: the empty one reads as the root, but nothing ever
+// happens to it.
 bool meta_conn_watch(struct meta_conn *conn, struct rt_bytes path, unsigned kinds) {
     struct meta_server *server = conn->server;
     if (meta_watches_totals(server->watches).bytes + path.size > WATCH_BYTES_MAX) {
@@ -28,7 +25,7 @@ bool meta_conn_watch(struct meta_conn *conn, struct rt_bytes path, unsigned kind
         meta_conn_close(conn, RT_EBUSY);
         return false;
     }
-    meta_watches_add(server->watches, &conn->watcher, path_of(path), kinds);
+    meta_watches_add(server->watches, &conn->watcher, path, kinds);
     return true;
 }
 
@@ -72,11 +69,11 @@ void meta_conn_check_watch(struct meta_conn *conn, const struct meta_asked *aske
                            const struct proto_zk_op *op) {
     struct meta_watches *watches = conn->server->watches;
     unsigned kinds = kinds_of_type(op->watch.type);
-    if (!kinds || !op->watch.path.data) {
+    if (!kinds) {
         meta_conn_fail(conn, asked, PROTO_ZK_ERR_MARSHALLINGERROR);
         return;
     }
-    struct rt_bytes path = path_of(op->watch.path);
+    struct rt_bytes path = op->watch.path;
     bool there = asked->opcode == PROTO_ZK_OP_CHECK_WATCHES
                      ? meta_watches_has(watches, &conn->watcher, path, kinds)
                      : meta_watches_remove(watches, &conn->watcher, path, kinds);
@@ -218,7 +215,7 @@ static bool catch_up_list(struct catch_up *catch_up, const struct proto_zk_strin
     size_t i = done < paths->count ? done : paths->count;
     for (; i < paths->count; i++) {
         if (catch_up->cost >= SLICE_COST_MAX) break;
-        if (paths->items[i].data) each(catch_up, path_of(paths->items[i]));
+        if (paths->items[i].data) each(catch_up, paths->items[i]);
         if (catch_up->conn->state != META_CONN_READY) break;
     }
     catch_up->at += i;

@@ -140,7 +140,7 @@ APPLIER_TEST(meta_tree_apply, paths_are_checked_as_zookeeper_does) {
                      cases[i].path);
     struct proto_zk_op op = applier_op_create(PROTO_ZK_OP_CREATE, "", 0);
     op.create.path = (struct rt_bytes){0};
-    cr_expect_eq(applier_ask(a, &op), PROTO_ZK_ERR_BADARGUMENTS, "null");
+    cr_expect_eq(applier_ask(a, &op), PROTO_ZK_ERR_MARSHALLINGERROR, "null");
     cr_expect_eq(applier_delete(a, ""), PROTO_ZK_ERR_BADARGUMENTS);
     cr_expect_eq(applier_set(a, "", "x"), PROTO_ZK_ERR_BADARGUMENTS);
 }
