@@ -37,6 +37,14 @@ struct proto_zk_ids meta_conn_ids(const struct meta_conn *conn) {
     return (struct proto_zk_ids){.items = conn->ids, .count = conn->id_count};
 }
 
+// Ids only ever come to a connection, the latest last.
+struct proto_zk_ids meta_pending_ids(const struct meta_conn *conn,
+                                     const struct meta_pending *pending) {
+    struct proto_zk_ids ids = meta_conn_ids(conn);
+    if (pending) ids.count = pending->id_count;
+    return ids;
+}
+
 static int32_t digest_authenticate(struct meta_conn *conn, struct rt_bytes auth) {
     struct meta_server *server = conn->server;
     const char *super = server->options.super_digest;
@@ -96,12 +104,13 @@ static struct rt_bytes name_of(const struct proto_zk_id *id) {
     return name;
 }
 
-void meta_conn_who_am_i(struct meta_conn *conn, const struct meta_asked *asked) {
+void meta_conn_who_am_i(struct meta_conn *conn, const struct meta_asked *asked,
+                        const struct proto_zk_ids *ids) {
     struct meta_server *server = conn->server;
-    size_t count = conn->id_count;
+    size_t count = ids->count;
     struct proto_zk_id *names = rt_arena_zero(&server->arena, count + 1, sizeof(*names));
     for (size_t i = 0; i < count; i++)
-        names[i] = (struct proto_zk_id){conn->ids[i].scheme, name_of(&conn->ids[i])};
+        names[i] = (struct proto_zk_id){ids->items[i].scheme, name_of(&ids->items[i])};
     struct proto_zk_reply reply = {
         .header = {asked->xid, (int64_t)meta_server_applied(server), PROTO_ZK_ERR_OK},
         .body.ids = {.items = names, .count = count}};

@@ -52,8 +52,10 @@ struct meta_pending {
     bool is_ticketed;  // in server->waiting
     int32_t err;
     int64_t zxid;
-    size_t charged;  // of server->outstanding_bytes
-    size_t cursor;   // setWatches: so many paths are done
+    size_t charged;   // of server->outstanding_bytes
+    size_t cursor;    // setWatches: so many paths are done
+    size_t id_count;  // of the connection, when the request came
+    bool is_barrier;
     uint64_t ticket;
     UT_hash_handle hh;  // of server->waiting, by ticket
     struct rt_buf bytes;
@@ -76,8 +78,7 @@ enum meta_conn_pause {  // bits: why nothing is read
     META_PAUSE_BUSY = 1 << 2,       // a command waits for the replica
     META_PAUSE_THROTTLED = 1 << 3,  // too much is under way in the whole server
     META_PAUSE_LAST = 1 << 4,       // what came was the last
-    META_PAUSE_ORDER = 1 << 5  // a sync or a worker's read is under way: a write taken now could
-                               // be applied before the reads that came before it
+    META_PAUSE_ORDER = 1 << 5       // a request that writes must not overtake (meta_pending_bar)
 };
 
 struct meta_slow_read;
@@ -105,8 +106,9 @@ struct meta_conn {
     struct meta_watcher watcher;
     struct rt_list pending;
     size_t pending_count, submitted;  // submitted: commands and syncs whose outcome is not known
-    struct meta_slow_read *slow;      // of the first pending
-    struct rt_buf held;               // events behind that
+    unsigned barriers;
+    struct meta_slow_read *slow;  // of the first pending
+    struct rt_buf held;           // events behind that
 
     uint64_t received, sent, established_ms, last_response_ns;
     uint64_t latency_count, latency_sum_us, latency_min_us, latency_max_us, latency_last_us;
@@ -216,6 +218,9 @@ void meta_conn_advance(struct meta_conn *conn);
 void meta_conn_advance_later(struct meta_conn *conn);  // in the next turn
 struct meta_pending *meta_pending_new(struct meta_conn *conn, const struct meta_asked *asked);
 void meta_pending_free(struct meta_pending *pending);  // whatever its state
+// It takes long: until it is answered nothing more is read, for a write that is taken now could be
+// applied before a read that came before it.
+void meta_pending_bar(struct meta_pending *pending);
 void meta_pending_command(struct meta_pending *pending, struct meta_command *command);
 void meta_pending_submit(struct meta_pending *pending);  // may close the connection
 void meta_pending_answer(struct meta_pending *pending, struct proto_zk_reply *reply);
@@ -247,10 +252,14 @@ void meta_server_fire(struct meta_server *server, const struct meta_outcome *out
 // auth.c
 void meta_conn_ids_init(struct meta_conn *conn, struct rt_bytes address);
 struct proto_zk_ids meta_conn_ids(const struct meta_conn *conn);
+// When the request came; NULL: now.
+struct proto_zk_ids meta_pending_ids(const struct meta_conn *conn,
+                                     const struct meta_pending *pending);
 int32_t meta_conn_authenticate(struct meta_conn *conn, struct rt_bytes scheme,
                                struct rt_bytes auth);
 bool meta_conn_may_ask(const struct meta_conn *conn, int32_t opcode);  // enforced authentication
-void meta_conn_who_am_i(struct meta_conn *conn, const struct meta_asked *asked);
+void meta_conn_who_am_i(struct meta_conn *conn, const struct meta_asked *asked,
+                        const struct proto_zk_ids *ids);
 
 // reconfig.c
 void meta_reconfig_init(struct meta_server *server);

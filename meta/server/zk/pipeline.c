@@ -58,7 +58,8 @@ static void sync_done(struct meta_sync *sync, rt_err err);
 
 struct meta_pending *meta_pending_new(struct meta_conn *conn, const struct meta_asked *asked) {
     struct meta_pending *pending = spare_take(conn->server);
-    *pending = (struct meta_pending){.conn = conn, .asked = *asked, .sync.done = sync_done};
+    *pending = (struct meta_pending){
+        .conn = conn, .asked = *asked, .id_count = conn->id_count, .sync.done = sync_done};
     rt_list_init(&pending->link);
     rt_list_init(&pending->sync.link);
     rt_list_push_back(&conn->pending, &pending->link);
@@ -74,13 +75,43 @@ static void settle(struct meta_pending *pending) {
     pending->is_ticketed = pending->is_syncing = false;
 }
 
+void meta_pending_bar(struct meta_pending *pending) {
+    struct meta_conn *conn = pending->conn;
+    if (pending->is_barrier) return;
+    pending->is_barrier = true;
+    conn->barriers++;
+    meta_conn_pause(conn, META_PAUSE_ORDER);
+}
+
+static void unbar(struct meta_pending *pending) {
+    struct meta_conn *conn = pending->conn;
+    if (!pending->is_barrier) return;
+    pending->is_barrier = false;
+    if (--conn->barriers == 0) meta_conn_unpause(conn, META_PAUSE_ORDER);
+}
+
+// What may take a worker, or several turns: were a write behind it taken before it is answered,
+// other reads between the two could see the write. Reads of one node do without (reading.c).
+static bool holds_writes(int32_t opcode) {
+    switch (opcode) {
+    case PROTO_ZK_OP_GET_CHILDREN:
+    case PROTO_ZK_OP_GET_CHILDREN2:
+    case PROTO_ZK_OP_GET_ALL_CHILDREN_NUMBER:
+    case PROTO_ZK_OP_GET_EPHEMERALS:
+    case PROTO_ZK_OP_MULTI_READ:
+    case PROTO_ZK_OP_SET_WATCHES:
+    case PROTO_ZK_OP_SET_WATCHES2: return true;
+    default: return false;
+    }
+}
+
 void meta_pending_free(struct meta_pending *pending) {
     struct meta_conn *conn = pending->conn;
     struct meta_server *server = conn->server;
     if (pending->is_syncing) meta_replica_sync_cancel(server->replica, &pending->sync);
     meta_reconfig_forget(server, pending);
     settle(pending);
-    if (pending->asked.opcode == PROTO_ZK_OP_SYNC) meta_conn_unpause(conn, META_PAUSE_ORDER);
+    unbar(pending);
     rt_list_remove(&pending->link);
     conn->pending_count--;
     server->outstanding--;
@@ -256,11 +287,12 @@ static void sasl_answer(struct meta_conn *conn, const struct meta_asked *asked) 
 static bool run(struct meta_conn *conn, struct meta_pending *pending,
                 const struct meta_asked *asked, const struct proto_zk_request *request,
                 struct rt_bytes payload) {
+    const struct proto_zk_ids ids = meta_pending_ids(conn, pending);
     switch (asked->opcode) {
     case PROTO_ZK_OP_PING: ping_answer(conn, asked); return true;
     case PROTO_ZK_OP_SYNC: path_answer(conn, asked, request->op.path); return true;
     case PROTO_ZK_OP_SASL: sasl_answer(conn, asked); return true;
-    case PROTO_ZK_OP_WHO_AM_I: meta_conn_who_am_i(conn, asked); return true;
+    case PROTO_ZK_OP_WHO_AM_I: meta_conn_who_am_i(conn, asked, &ids); return true;
     case PROTO_ZK_OP_ADD_WATCH: meta_conn_add_watch(conn, asked, &request->op); return true;
     case PROTO_ZK_OP_CHECK_WATCHES:
     case PROTO_ZK_OP_REMOVE_WATCHES: meta_conn_check_watch(conn, asked, &request->op); return true;
@@ -312,7 +344,8 @@ static bool first_answer(struct meta_conn *conn, struct meta_pending *first) {
     switch (first->state) {
     case META_PENDING_DONE: done_send(conn, first); return true;
     case META_PENDING_QUEUED:
-        if (!meta_conn_is_slow(conn)) return queued_run(conn, first);
+        // With commands on their way behind it, it runs now: they must not be seen by it.
+        if (!meta_conn_is_slow(conn) || conn->submitted) return queued_run(conn, first);
         if (!(conn->pauses & META_PAUSE_FULL)) meta_conn_advance_later(conn);
         return false;
     case META_PENDING_BUSY:
@@ -344,6 +377,7 @@ static void run_or_queue(struct meta_conn *conn, const struct meta_asked *asked,
     struct meta_pending *pending = meta_pending_new(conn, asked);
     rt_buf_append(&pending->bytes, payload);
     charge(pending);
+    if (holds_writes(asked->opcode)) meta_pending_bar(pending);
     if (is_first(pending)) meta_conn_advance(conn);
 }
 
@@ -387,7 +421,7 @@ static void sync_take(struct meta_conn *conn, const struct meta_asked *asked,
     pending->state = META_PENDING_WAITING;
     pending->is_syncing = true;
     conn->submitted++;
-    meta_conn_pause(conn, META_PAUSE_ORDER);
+    meta_pending_bar(pending);
     meta_replica_sync(conn->server->replica, &pending->sync);
 }
 

@@ -3,6 +3,7 @@
 // gets an older state that it asked for earlier.
 #include <assert.h>
 
+#include "meta/server/tree/read_source.h"
 #include "meta/server/zk/conn.h"
 
 // Outlives its connection, which may be closed meanwhile.
@@ -85,7 +86,6 @@ static void slow_done(struct meta_read *read, rt_err err) {
     held_send(conn);
     meta_pending_free(pending);
     slow_free(slow);
-    meta_conn_unpause(conn, META_PAUSE_ORDER);
     meta_conn_advance(conn);
 }
 
@@ -94,8 +94,7 @@ void meta_slow_read_abandon(struct meta_slow_read *slow) {
     slow->pending = NULL;
 }
 
-static struct proto_zk_ids ids_copy(const struct meta_conn *conn, struct rt_arena *arena) {
-    struct proto_zk_ids ids = meta_conn_ids(conn);
+static struct proto_zk_ids ids_copy(struct proto_zk_ids ids, struct rt_arena *arena) {
     struct proto_zk_id *items = rt_arena_alloc(arena, (ids.count + 1) * sizeof(*items));
     for (size_t i = 0; i < ids.count; i++) {
         items[i].scheme = rt_arena_copy(arena, ids.items[i].scheme);
@@ -121,24 +120,42 @@ static void slow_start(struct meta_conn *conn, struct meta_pending *pending,
         return;
     }
     conn->slow = slow;
-    meta_conn_pause(conn, META_PAUSE_ORDER);
-    const struct meta_read_context context = {.session = conn->session,
-                                              .ids = ids_copy(conn, &slow->arena),
-                                              .skip_acl = server->options.skip_acl};
+    meta_pending_bar(slow->pending);
+    const struct meta_read_context context = {
+        .session = conn->session,
+        .ids = ids_copy(meta_pending_ids(conn, slow->pending), &slow->arena),
+        .skip_acl = server->options.skip_acl};
     meta_read_start(&slow->read, server->loop, server->store, &context, &slow->request,
                     &slow->arena, slow_done);
 }
 
 // AT ONCE
 
-// The one node that the request is about; null where it is about more.
-static struct rt_bytes node_of_read(const struct proto_zk_op *op) {
-    switch (op->opcode) {
-    case PROTO_ZK_OP_EXISTS:
-    case PROTO_ZK_OP_GET_DATA: return op->read.path;
-    case PROTO_ZK_OP_GET_ACL: return op->path;
-    default: return (struct rt_bytes){0};
+// Whether a read waits behind it that must not see a command which is on its way already. Then a
+// worker would take too long: the next one would run when that command is applied.
+static bool cannot_wait(const struct meta_pending *pending) {
+    bool reads = false;
+    if (!pending) return false;
+    for (const struct rt_list *node = pending->link.next; node != &pending->conn->pending;
+         node = node->next) {
+        const struct meta_pending *next = rt_container_of(node, struct meta_pending, link);
+        if (next->is_ticketed && reads) return true;
+        reads |= next->state == META_PENDING_QUEUED && !next->is_fixed;
     }
+    return false;
+}
+
+// What a worker does, here: the loop waits for the disk.
+static rt_err read_now(struct meta_server *server, const struct meta_read_context *context,
+                       const struct proto_zk_request *request, struct proto_zk_reply *reply) {
+    struct meta_read_source source = {.context = context,
+                                      .arena = &server->arena,
+                                      .scan_left = SIZE_MAX,
+                                      .bytes_left = META_READ_REPLY_BYTES};
+    rt_err err = meta_store_view_now(server->store, &source.view);
+    if (!err) err = meta_read_answer(&source, request, reply);
+    reply->header.zxid = (int64_t)meta_server_applied(server);
+    return err;
 }
 
 bool meta_conn_read(struct meta_conn *conn, struct meta_pending *pending,
@@ -146,14 +163,11 @@ bool meta_conn_read(struct meta_conn *conn, struct meta_pending *pending,
                     struct rt_bytes payload) {
     struct meta_server *server = conn->server;
     struct proto_zk_reply reply;
-    const struct meta_read_context context = {
-        .session = conn->session, .ids = meta_conn_ids(conn), .skip_acl = server->options.skip_acl};
+    const struct meta_read_context context = {.session = conn->session,
+                                              .ids = meta_pending_ids(conn, pending),
+                                              .skip_acl = server->options.skip_acl};
     rt_err err = meta_read_try(server->store, &context, request, &server->arena, &reply);
-    if (err == RT_EAGAIN && conn->submitted && node_of_read(&request->op).data) {
-        // Writes that came behind it are on their way already: it cannot wait for a worker.
-        meta_store_find_now(server->store, node_of_read(&request->op));
-        err = meta_read_try(server->store, &context, request, &server->arena, &reply);
-    }
+    if (err == RT_EAGAIN && cannot_wait(pending)) err = read_now(server, &context, request, &reply);
     if (err == RT_EAGAIN) {
         slow_start(conn, pending, asked, payload);
         return false;

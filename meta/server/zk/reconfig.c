@@ -287,6 +287,7 @@ bool meta_conn_reconfig(struct meta_conn *conn, struct meta_pending *pending,
         rt_buf_append(&pending->bytes, payload);
     }
     pending->state = META_PENDING_WAITING;
+    meta_pending_bar(pending);
     server->reconfig.pending = pending;
     server->reconfig.is_queued = true;
     rt_defer(server->loop, &server->reconfig.task);

@@ -1,7 +1,7 @@
 // Watches of connections: how they come, how they go, what a client catches up with after a
 // reconnect, and the events. Sections 13 and 14 of the protocol sheet.
 #include <assert.h>
-#include <string.h>
+#include <limits.h>
 
 #include "meta/server/zk/conn.h"
 
@@ -149,7 +149,7 @@ struct catch_up {
     struct meta_conn *conn;
     int64_t since_zxid;
     size_t skip, at;  // paths done in earlier turns, and paths seen in this one
-    unsigned cost;
+    unsigned cost, cost_max;
 };
 
 static const struct meta_znode *look_up(struct catch_up *catch_up, struct rt_bytes path) {
@@ -214,7 +214,7 @@ static bool catch_up_list(struct catch_up *catch_up, const struct proto_zk_strin
     size_t done = catch_up->skip > catch_up->at ? catch_up->skip - catch_up->at : 0;
     size_t i = done < paths->count ? done : paths->count;
     for (; i < paths->count; i++) {
-        if (catch_up->cost >= SLICE_COST_MAX) break;
+        if (catch_up->cost >= catch_up->cost_max) break;
         if (paths->items[i].data) each(catch_up, paths->items[i]);
         if (catch_up->conn->state != META_CONN_READY) break;
     }
@@ -235,7 +235,10 @@ bool meta_conn_set_watches(struct meta_conn *conn, struct meta_pending *pending,
                            struct rt_bytes payload) {
     struct catch_up catch_up = {.conn = conn,
                                 .since_zxid = request->op.set_watches.relative_zxid,
-                                .skip = pending ? pending->cursor : 0};
+                                .skip = pending ? pending->cursor : 0,
+                                .cost_max = SLICE_COST_MAX};
+    // Commands behind it are on their way: what waits between must not see them.
+    if (conn->submitted) catch_up.cost_max = UINT_MAX;
     assert(!conn->slow);  // or its events would be held behind our reply
     bool all = catch_up_all(&catch_up, &request->op.set_watches);
     if (conn->state != META_CONN_READY) return false;
@@ -248,6 +251,7 @@ bool meta_conn_set_watches(struct meta_conn *conn, struct meta_pending *pending,
         rt_buf_append(&pending->bytes, payload);
     }
     pending->cursor = catch_up.at;
+    meta_pending_bar(pending);
     meta_conn_advance_later(conn);
     return false;
 }
