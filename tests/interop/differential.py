@@ -8,7 +8,7 @@ import struct
 
 from tests.interop import jute
 from tests.interop.history import Attach, History, Renew, Send
-from tests.interop.jute import Closed, Event, Handshake, Reply, Session, Stat, Time, Zxid
+from tests.interop.jute import Closed, Event, Handshake, Reply, Session, Silent, Stat, Time, Zxid
 
 DIFFERENCES_MAX = 20
 PING_ONLY = [(jute.XID_PING, jute.PING)]
@@ -78,11 +78,12 @@ class Peer:
         ends."""
         heard, left, by_xid = [], len(kinds), dict(kinds)
         while left:
-            payload = self.connections[at].receive()
+            try:
+                payload = self.connections[at].receive()
+            except TimeoutError:
+                return heard + [self.drop(at, Silent())]
             if payload is None:
-                self.connections[at].close()
-                self.connections[at] = None
-                return heard + [Closed()]
+                return heard + [self.drop(at, Closed())]
             if struct.unpack_from(">i", payload)[0] == jute.XID_EVENT:
                 heard.append(jute.decode_event(payload))
             else:
@@ -90,6 +91,11 @@ class Peer:
                 left -= 1
                 self.newest[at] = max(self.newest[at], heard[-1].zxid)
         return heard
+
+    def drop(self, at, why):
+        self.connections[at].close()
+        self.connections[at] = None
+        return why
 
     def close(self):
         for connection in self.connections:
@@ -110,10 +116,10 @@ class Differential:
         self.operations = self.replies = self.events = 0
         self.count = connections
 
-    def run(self, operations):
+    def run(self, operations, differences_max=DIFFERENCES_MAX):
         for at in range(self.count):
             self.play(Renew(at, 40000, False))
-        while self.operations < operations and len(self.differences) < DIFFERENCES_MAX:
+        while self.operations < operations and len(self.differences) < differences_max:
             self.play(self.history.step())
         if not self.zxids.in_order():
             self.differences.append("zxids are not in the same order on both servers")

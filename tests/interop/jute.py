@@ -15,7 +15,7 @@ PING, GET_CHILDREN2, CHECK, MULTI, CREATE2, RECONFIG, CHECK_WATCHES, REMOVE_WATC
 CREATE_CONTAINER, DELETE_CONTAINER, CREATE_TTL, MULTI_READ = range(19, 23)
 AUTH, SET_WATCHES, SASL, GET_EPHEMERALS, ALL_CHILDREN, SET_WATCHES2, ADD_WATCH, WHO = range(100, 108)
 CLOSE, ERROR = -11, -1
-REPLACED = re.compile("\ufffd+")
+REPLACED = re.compile("[\ufffd\U00010000-\U0010ffff]+")
 XID_EVENT, XID_PING, XID_AUTH = -1, -2, -4
 
 REQUESTS = {
@@ -85,6 +85,10 @@ class Handshake(NamedTuple):
 
 class Closed(NamedTuple):
     """The server closed the connection."""
+
+
+class Silent(NamedTuple):
+    """The server did not answer, nor close, in good time."""
 
 
 def pack_sized(value):

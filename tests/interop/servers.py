@@ -170,11 +170,11 @@ class Server:
 
 class Ensemble:
     def __init__(self, kind=None, count=1, options=None, java=JAVA_SHORT, force_sync=False,
-                 folder=None, start=True):
+                 parent=None, start=True):
         self.kind = kind or kind_under_test()
         self.java = java
-        self.own = None if folder else tempfile.TemporaryDirectory(prefix="meta-")
-        self.folder = Path(folder or self.own.name)
+        self.own = tempfile.TemporaryDirectory(prefix="meta-", dir=parent)
+        self.folder = Path(self.own.name)
         ports = free_ports(count * 3)
         self.servers = [Server(self, i, self.folder / str(i + 1), ports[i]) for i in range(count)]
         self.values = values = COMMON | {"forceSync": "yes" if force_sync else "no"} | (options or {})
@@ -240,5 +240,4 @@ class Ensemble:
     def close(self):
         for server in self.running():
             server.end(signal.SIGKILL)
-        if self.own:
-            self.own.cleanup()
+        self.own.cleanup()
