@@ -4,6 +4,7 @@
 packages_build=(gcc libc6-dev cmake ninja-build python3 uthash-dev
     libnng-dev librocksdb-dev liblz4-dev libmbedtls-dev libjemalloc-dev)
 packages_test=(libcriterion-dev python3-venv curl openssl default-jre-headless maven)
+packages_interop=(default-jdk-headless maven libzookeeper-mt-dev)
 packages_bench=(fio strace)
 packages_clang=(clang lld llvm libclang-rt-14-dev)
 packages_lint=(clang-format clang-tidy)

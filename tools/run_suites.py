@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs the test suites of a build and counts their single tests.
 
-    run_suites.py --build build [--filter TEXT]
+    run_suites.py --build build [--filter TEXT] [--wide]
 
 BUILD/suites.txt, written by CMake, lists the compiled suites: kind, name, timeout, command. To
 these come the Python suites: tests/tools (the checks of the build) and tests/interop (real clients
-against BUILD/geminga). The last line printed is 'N passed, N failed'.
+against BUILD/geminga) and, with --wide, tests/interop/wide. The last line printed is 'N passed, N failed'.
 """
 
 import argparse
@@ -142,7 +142,7 @@ def judge(suite, status, log):
     """Counts what the suite reported; dying, hanging or failing silently is a failure too."""
     if suite.tap:
         result = count_tap(suite.tap)
-    elif suite.kind in ("checks", "interop"):
+    elif suite.kind in ("checks", "interop", "wide"):
         result = count_unittest(log.read_text(errors="replace"))
     else:
         result = Result(passed=1) if status == 0 else Result()
@@ -166,14 +166,18 @@ def show_log(log):
         print(f"    {line}")
 
 
-def all_suites(build, logs, wanted):
+def interop_suites(python, wide):
+    suites = python_suites("interop", "tests/interop", python)
+    return suites + (python_suites("wide", "tests/interop/wide", python) if wide else [])
+
+
+def all_suites(build, logs, wanted, wide):
     suites = compiled_suites(build, logs)
     if build.name not in SANITIZED:
         suites += python_suites("checks", "tests/tools", sys.executable)
-    interop = python_suites("interop", "tests/interop", sys.executable)
+    interop = interop_suites(sys.executable, wide)
     if any(wanted in suite.full_name for suite in interop):
-        python = venv_python(build)
-        interop = python_suites("interop", "tests/interop", python)
+        interop = interop_suites(venv_python(build), wide)
     return [suite for suite in suites + interop if wanted in suite.full_name]
 
 
@@ -181,6 +185,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=Path, required=True)
     parser.add_argument("--filter", default="")
+    parser.add_argument("--wide", action="store_true")
     options = parser.parse_args()
     build = options.build.resolve()
     logs = build / "test-logs"
@@ -189,7 +194,7 @@ def main():
 
     total = Result()
     try:
-        suites = all_suites(build, logs, options.filter)
+        suites = all_suites(build, logs, options.filter, options.wide)
     except subprocess.CalledProcessError as error:
         print(f"The interop clients could not be installed: {error}")
         suites, total.failed = [], 1
