@@ -21,6 +21,8 @@ import time
 import unittest
 import urllib.parse
 
+from tests.interop import jute
+
 GEMINGA = os.path.abspath(os.environ.get("GEMINGA", "build/geminga"))
 DEADLINE_S = 60
 READY = "geminga standalone is ready "
@@ -252,6 +254,26 @@ class Serving(Case):
         for key in samples:
             if types.get(key[0]) == "counter":
                 self.assertGreaterEqual(again[key], samples[key], key)
+
+    def test_metrics_follow_what_metadata_clients_do(self):
+        server = self.start()
+        before, _ = parse_metrics(server.get("/metrics")[1])
+        client = jute.Client(int(server.facts["meta"].rpartition(":")[2]))
+        client.call(jute.CREATE, "/a", b"data", [(31, "world", "anyone")], 0)
+        client.call(jute.GET_DATA, "/a", True)
+
+        def metrics():
+            return parse_metrics(server.get("/metrics")[1])[0]
+
+        wait_until(lambda: metrics()["watch_count", ""] == 1, "the watch is counted")
+        after = metrics()
+        self.assertEqual(after["znode_count", ""], before["znode_count", ""] + 1)
+        self.assertEqual(after["num_alive_connections", ""], 1)
+        self.assertEqual(after["global_sessions", ""], 1)
+        self.assertEqual(after["packets_received", ""], 3)  # with the handshake
+        self.assertEqual(after["readlatency_count", ""], 1)
+        self.assertEqual(after["updatelatency_count", ""], 1)
+        client.close()
 
     def test_port_and_address_are_what_was_asked_for(self):
         with socket.socket() as probe:

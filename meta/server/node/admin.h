@@ -2,6 +2,7 @@
 #ifndef GEMINGA_META_SERVER_NODE_ADMIN_H
 #define GEMINGA_META_SERVER_NODE_ADMIN_H
 
+#include "meta/server/node/metrics.h"
 #include "meta/server/node/node.h"
 
 struct meta_node {
@@ -11,6 +12,7 @@ struct meta_node {
     struct meta_replica_events events;
     struct meta_replica *replica;
     struct meta_server *server;
+    struct meta_metrics *metrics;
     struct rt_http_server *admin;
     struct rt_http_owner admin_owner;
     struct rt_http_closing admin_closing;

@@ -158,6 +158,7 @@ rt_err meta_node_open_now(struct rt_machine *machine, const struct meta_node_opt
     rt_err err = replica_open(self, why);
     if (!err) err = server_open(self, why);
     if (err) return err;
+    self->metrics = meta_metrics_new(machine, self->loop, self->replica, self->server);
     admin_open(self);
     return meta_replica_start(self->replica, why);
 }
@@ -201,6 +202,8 @@ static void part_closed(struct rt_task *task) {
     struct meta_node *node = rt_container_of(task, struct meta_node, part_closed);
     if (node->server) {
         struct meta_server *server = node->server;
+        meta_metrics_free(node->metrics);
+        node->metrics = NULL;
         node->server = NULL;
         meta_server_close(server, task);
     } else if (node->admin) {

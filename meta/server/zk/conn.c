@@ -111,6 +111,7 @@ void meta_conn_reply_sent(struct meta_conn *conn, const struct meta_asked *asked
                   &stats->latency_max_us);
     latency_count(us, &conn->latency_count, &conn->latency_sum_us, &conn->latency_min_us,
                   &conn->latency_max_us);
+    meta_server_latency_record(conn->server, asked->opcode, now - asked->since_ns);
     conn->latency_last_us = us;
     conn->last_response_ns = now;
     conn->last = *asked;

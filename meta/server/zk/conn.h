@@ -20,6 +20,7 @@
 #include "meta/server/tree/acl.h"
 #include "meta/server/tree/read.h"
 #include "meta/server/zk/server.h"
+#include "runtime/metrics.h"
 
 struct meta_conn;
 
@@ -179,6 +180,7 @@ struct meta_server {
     struct rt_arena arena;  // of the request at hand
     struct rt_buf scratch;  // its reply
     struct meta_server_stats stats;
+    struct rt_histogram read_latency, update_latency;
     int64_t proposal_last, proposal_min, proposal_max;  // bytes; -1: none yet
     uint64_t started_ms;
     struct rt_task *closed;
@@ -268,6 +270,11 @@ bool meta_conn_reconfig(struct meta_conn *conn, struct meta_pending *pending,
                         struct rt_bytes payload);
 void meta_reconfig_outcome(struct meta_server *server, const struct meta_outcome *outcome);
 void meta_reconfig_forget(struct meta_server *server, const struct meta_pending *pending);
+
+// stats.c
+void meta_server_latencies_init(struct meta_server *server);
+void meta_server_latencies_fini(struct meta_server *server);
+void meta_server_latency_record(struct meta_server *server, int32_t opcode, uint64_t ns);
 
 // words.c, words_lists.c
 void meta_word_connections(struct meta_server *server, struct rt_buf *out, bool extended);

@@ -312,6 +312,7 @@ struct meta_server *meta_server_new(struct rt_machine *machine, struct rt_loop *
     session_ids_start(server);
     meta_watching_init(server);
     meta_reconfig_init(server);
+    meta_server_latencies_init(server);
     rt_task_init(&server->slice, slice_run, "zookeeper.slice");
     rt_task_init(&server->gone, gone_run, "zookeeper.gone");
     rt_timer_init(&server->leaderless, loop, leaderless_fire, "zookeeper.leaderless");
@@ -326,6 +327,7 @@ static void gone_run(struct rt_task *task) {
         struct rt_list *node = rt_list_pop_front(&server->spare);
         rt_free(rt_container_of(node, struct meta_pending, link));
     }
+    meta_server_latencies_fini(server);
     meta_watches_free(server->watches);
     rt_arena_fini(&server->arena);
     rt_buf_fini(&server->scratch);

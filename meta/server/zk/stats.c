@@ -1,4 +1,4 @@
-// What the server counts, and its connections as people see them.
+// What the server counts and measures, and its connections as people see them.
 #include <string.h>
 
 #include "meta/server/zk/conn.h"
@@ -9,6 +9,37 @@ struct meta_server_stats meta_server_stats(const struct meta_server *server) {
     stats.watch_count = meta_watches_totals(server->watches).watches;
     return stats;
 }
+
+// LATENCIES, in ms
+
+static const double latency_bounds[] = {0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+enum { LATENCY_BOUNDS = sizeof(latency_bounds) / sizeof(latency_bounds[0]) };
+
+static void latency_register(struct meta_server *server, struct rt_histogram *histogram,
+                             const char *name, const char *help) {
+    rt_histogram_register(histogram, server->machine->metrics, name, help, "", latency_bounds,
+                          LATENCY_BOUNDS, (double)RT_NS_PER_MS);
+}
+
+void meta_server_latencies_init(struct meta_server *server) {
+    latency_register(server, &server->read_latency, "readlatency",
+                     "From a request that reads to its reply, ms.");
+    latency_register(server, &server->update_latency, "updatelatency",
+                     "From a request that writes to its reply, ms.");
+}
+
+void meta_server_latencies_fini(struct meta_server *server) {
+    rt_metric_unregister(&server->read_latency.metric);
+    rt_metric_unregister(&server->update_latency.metric);
+}
+
+void meta_server_latency_record(struct meta_server *server, int32_t opcode, uint64_t ns) {
+    const struct proto_zk_op_info *info = proto_zk_op_find(opcode);
+    bool is_update = info && info->kind == PROTO_ZK_WRITE;
+    rt_histogram_record(is_update ? &server->update_latency : &server->read_latency, ns);
+}
+
+// COUNTS
 
 // What is now stays; what was counted starts again.
 void meta_server_stats_reset(struct meta_server *server) {
