@@ -177,7 +177,7 @@ static void carry_on(struct meta_replica *replica) {
     replica->stepping = false;
     if (replica->failing) return;
     replica_upkeep_applied(replica);
-    if (replica->queue_count) rt_flush_later(replica->loop, &replica->flush);
+    if (replica->queue_count && !replica->proposing) rt_flush_later(replica->loop, &replica->flush);
 }
 
 rt_err replica_step(struct meta_replica *replica, const struct raft_event *event) {

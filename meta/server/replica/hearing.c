@@ -116,7 +116,14 @@ static void hear_forward(struct meta_replica *replica, uint64_t from, struct rt_
     bool leads = replica->raft && replica->status.role == RAFT_LEADER;
     bool sound = !meta_command_decode(command, &arena, &parsed) && parsed.origin == from;
     rt_arena_fini(&arena);
-    if (leads && sound)
+    bool fits = command.size <= replica->options.command_bytes_max;
+    if (!fits)
+        rt_log_warn("meta",
+                    "refuses a command that a peer forwards peer=%" PRIu64
+                    " bytes=%zu "
+                    "advice=\"jute.maxbuffer has to be the same on all servers\"",
+                    from, command.size);
+    if (leads && sound && fits)
         replica_enqueue(replica, command);
     else
         replica_send(replica, from, META_PEER_REFUSED, (struct rt_bytes){0});

@@ -6,7 +6,6 @@
 
 enum {
     URL_SIZE = RAFT_ADDRESS_SIZE + 24,
-    FRAME_MAX = 8 << 20,
     QUEUE_MAX = 64 << 20,
     RETRY_MIN_MS = 50,
     RETRY_MAX_MS = 1000,
@@ -131,7 +130,7 @@ static const struct rt_conn_events peer_events = {.name = "meta.peer",
                                                   .on_closed = peer_on_closed};
 
 static struct rt_stream_options stream_options(const struct meta_peers *peers) {
-    return (struct rt_stream_options){.frame_size_max = FRAME_MAX,
+    return (struct rt_stream_options){.frame_size_max = peers->options.frame_size_max,
                                       .out_bytes_max = 2 * (size_t)QUEUE_MAX,
                                       .open_timeout_ms = 5000,
                                       .stall_timeout_ms = 5000,

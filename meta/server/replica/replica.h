@@ -54,10 +54,12 @@ struct meta_replica_options {
     uint64_t container_never_used_ms;  // [300000] 0: never
     uint64_t snapshot_entries;         // [100000] between snapshots
     size_t snapshot_log_bytes;         // [64 MiB] or so much log
+    uint64_t log_entries_kept;  // [10000] behind a snapshot; ten times for a member that lags
     size_t cache_bytes, node_bytes;
     size_t uncommitted_bytes_max;
-    bool sync;              // forceSync
-    unsigned planted_bugs;  // tests only
+    size_t command_bytes_max;  // [2 MiB] larger ones are refused; the same on all members
+    bool sync;                 // forceSync
+    unsigned planted_bugs;     // tests only
     struct meta_replica_events *events;
 };
 
@@ -77,7 +79,7 @@ struct meta_store *meta_replica_store(struct meta_replica *replica);
 // Unique over restarts of this node.
 uint64_t meta_replica_next_ticket(struct meta_replica *replica);
 // Takes over the encoded command (and empties the buffer) on RT_OK. RT_EAGAIN: no leader is known,
-// nothing was done. RT_EBUSY: too much is under way, try again at `drained`.
+// nothing was done. RT_EBUSY: too much is under way, try again at `drained`. RT_ETOOBIG: never.
 RT_CHECK
 rt_err meta_replica_submit(struct meta_replica *replica, struct rt_buf *command);
 

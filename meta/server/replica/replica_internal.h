@@ -72,6 +72,7 @@ struct meta_replica {
     uint64_t ticket, ticket_first;
     struct rt_list queue;  // boxes to propose (leader)
     size_t queue_bytes, queue_count;
+    bool proposing;
     struct replica_own {  // submitted here, outcome not known: a ring
         uint64_t *tickets;
         size_t *sizes;

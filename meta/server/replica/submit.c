@@ -145,12 +145,15 @@ static bool propose_some(struct meta_replica *replica) {
     }
     if (!count) return false;
     struct raft_event event = {.kind = RAFT_PROPOSED, .proposals = {proposals, count}};
+    replica->proposing = true;
     rt_err err = replica_step(replica, &event);
-    if (err == RT_EBUSY) return false;  // asked again when something was applied
+    replica->proposing = false;
+    if (err == RT_EBUSY) return false;  // asked again with the next step: some are done by then
     if (err == RT_EAGAIN) {
         replica_leadership_changed(replica);
         return false;
     }
+    assert(!err);  // too large ones were never queued
     for (; count && !rt_list_is_empty(&replica->queue); count--)
         box_out(replica, rt_container_of(replica->queue.next, struct replica_box, link));
     return true;
@@ -193,6 +196,7 @@ rt_err meta_replica_submit(struct meta_replica *replica, struct rt_buf *command)
     uint64_t leader = replica->raft ? replica->status.leader : 0;
     if (!leader || replica->closing || replica->failing) return RT_EAGAIN;
     if (!leads && !meta_peers_is_connected(replica->peers, leader)) return RT_EAGAIN;
+    if (command->size > replica->options.command_bytes_max) return RT_ETOOBIG;
     if (own_is_full(replica)) {
         replica->told_busy = true;
         return RT_EBUSY;
