@@ -121,11 +121,12 @@ static uint64_t number_from_environment(const char *name) {
     return text ? strtoull(text, NULL, 10) : 0;
 }
 
-// GEMINGA_SEED runs one seed, GEMINGA_SEEDS so many of them.
+// GEMINGA_SEEDS runs so many seeds, from GEMINGA_SEED on; GEMINGA_SEED alone runs that one.
 Test(sim_meta_cluster, clients_see_one_history_whatever_fails, .timeout = 100000) {
     uint64_t only = number_from_environment("GEMINGA_SEED");
     uint64_t count = number_from_environment("GEMINGA_SEEDS");
-    uint64_t first = only ? only : 1, last = only ? only : count ? count : SEEDS;
+    uint64_t first = only ? only : 1;
+    uint64_t last = first + (count ? count : only ? 1 : SEEDS) - 1;
     uint64_t acked = 0, operations = 0;
     for (uint64_t seed = first; seed <= last; seed++) {
         struct world_options options = options_of(seed);
