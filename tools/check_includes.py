@@ -61,6 +61,7 @@ DOORS = {
     "utlist.h": ("*",),
     "utarray.h": ("*",),
     "criterion/*": ("tests/*",),
+    "zookeeper/*": ("tests/interop/c_client/*",),
 }
 
 SYSTEM_PREFIXES = ("sys/", "linux/", "netinet/", "arpa/", "net/", "bits/", "asm/")
