@@ -29,6 +29,7 @@ static bool clients_over(struct rt_sim_condition *condition) {
 static bool converged(struct rt_sim_condition *condition) {
     struct world *world = rt_container_of(condition, struct goal, condition)->world;
     struct meta_store_totals first = {0};
+    bool any = false;
     for (unsigned i = 0; i < world->options.nodes; i++) {
         struct meta_node *node = world->nodes[i].node;
         if (world->nodes[i].retired) continue;
@@ -36,7 +37,8 @@ static bool converged(struct rt_sim_condition *condition) {
         struct meta_store *store = meta_replica_store(meta_node_replica(node));
         struct meta_store_totals totals = meta_store_totals(store);
         if (totals.ephemerals || meta_store_session_count(store)) return false;
-        if (!first.applied.index) first = totals;
+        if (!any) first = totals;
+        any = true;
         bool same = totals.applied.index == first.applied.index && totals.digest == first.digest;
         if (!same) return false;
     }

@@ -2,11 +2,13 @@
 //
 // HELLO    magic "GMP1", flags (u8): 1 virgin (nothing but the founding entry), 2 answer; cluster,
 //          from, to, last index, last term (u64 each), address of the sender (u8 size and bytes).
-//          First on every connection, both ways; nothing else comes back on a dialed connection.
+//          First on every connection, both ways; beside it only PONG comes back on a dialed one.
 // RAFT     a message of the core (proto/raft.h)
 // FORWARD  an encoded command, for the leader to propose
 // REFUSED  nothing: the receiver's forwarded commands are not, or no longer, being proposed
 // TOUCH    count (u16), sessions (u64 each) that said something since the last
+// PING     nothing, every second on a dialed connection; the answer is a PONG. Whoever lost the
+//          connection without being told finds out by it.
 #ifndef GEMINGA_META_SERVER_REPLICA_PEER_WIRE_H
 #define GEMINGA_META_SERVER_REPLICA_PEER_WIRE_H
 
@@ -17,7 +19,9 @@ enum meta_peer_frame {
     META_PEER_RAFT,
     META_PEER_FORWARD,
     META_PEER_REFUSED,
-    META_PEER_TOUCH
+    META_PEER_TOUCH,
+    META_PEER_PING,
+    META_PEER_PONG
 };
 
 enum { META_PEER_TOUCHES_MAX = 4096 };

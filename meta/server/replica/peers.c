@@ -9,7 +9,10 @@ enum {
     QUEUE_MAX = 64 << 20,
     RETRY_MIN_MS = 50,
     RETRY_MAX_MS = 1000,
-    INCOMING_MAX = 256
+    INCOMING_MAX = 256,
+    PULSE_MS = 1000,
+    UNANSWERED_MAX = 5,
+    SILENT_MAX = 10
 };
 
 struct peer {
@@ -20,6 +23,8 @@ struct peer {
     struct rt_conn conn;
     struct rt_timer retry;
     unsigned retry_ms;
+    unsigned unanswered;  // pulses since it last said something, on this connection
+    bool open;
     bool dialing;    // from the dial to on_closed
     bool greeted;    // it answered our hello
     bool forgotten;  // freed when its connection has closed
@@ -30,7 +35,8 @@ struct incoming {
     struct rt_list link;
     struct meta_peers *peers;
     struct rt_conn conn;
-    uint64_t from;  // 0: has not said yet
+    uint64_t from;    // 0: has not said yet
+    unsigned silent;  // pulses since it last said something
 };
 
 struct meta_peers {
@@ -40,6 +46,7 @@ struct meta_peers {
     unsigned incoming_count;
     struct rt_listener listener;
     bool listening, closing;
+    struct rt_timer pulse;
     struct rt_task *closed;
     struct rt_log_limit limit;
 };
@@ -81,15 +88,20 @@ static void peer_free(struct peer *peer) {
 
 static void peer_on_open(struct rt_conn *conn) {
     struct peer *peer = rt_container_of(conn, struct peer, conn);
+    peer->open = true;
+    peer->unanswered = 0;
     hello_send(peer->peers, conn, peer->id, false);
 }
 
-// Only the answer to our hello comes back.
+// The answer to our hello comes back, then those to our pings.
 static void peer_on_frame(struct rt_conn *conn, const struct rt_frame *frame) {
     struct peer *peer = rt_container_of(conn, struct peer, conn);
     struct meta_peers_events *events = peer->peers->options.events;
+    struct rt_bytes bytes = rt_frame_bytes(frame, 0, frame->size);
     struct meta_peer_hello hello;
-    rt_err err = meta_peer_hello_decode(rt_frame_bytes(frame, 0, frame->size), &hello);
+    peer->unanswered = 0;
+    if (peer->greeted && bytes.size == 1 && bytes.data[0] == META_PEER_PONG) return;
+    rt_err err = meta_peer_hello_decode(bytes, &hello);
     bool sound = !err && hello.is_answer && hello.from == peer->id && !peer->greeted;
     if (!sound || !events->greeted(events, &hello)) {
         rt_conn_close(conn, RT_EPROTO);
@@ -108,7 +120,7 @@ static void peer_on_closed(struct rt_conn *conn, rt_err why) {
     struct meta_peers *peers = peer->peers;
     bool was_greeted = peer->greeted;
     uint64_t id = peer->id;
-    peer->dialing = peer->greeted = false;
+    peer->dialing = peer->greeted = peer->open = false;
     if (!peers->closing && !peer->announced && !peer->forgotten) {
         rt_log_info("meta", "no connection to a peer peer=%llu address=%s reason=%s",
                     (unsigned long long)id, peer->address, rt_err_text(why));
@@ -217,15 +229,47 @@ bool meta_peers_send(struct meta_peers *peers, uint64_t to, struct rt_bytes fram
     return true;
 }
 
+// THE PULSE. Pulses are counted instead of time, so that a node that was stopped for a while does
+// not take all others for dead.
+
+static void peer_pulse(struct peer *peer) {
+    static const uint8_t ping = META_PEER_PING;
+    if (!peer->open) return;
+    // What still waits to leave has a limit of its own, the stream's.
+    if (!rt_conn_queued_bytes(&peer->conn)) peer->unanswered++;
+    if (peer->unanswered > UNANSWERED_MAX)
+        rt_conn_close(&peer->conn, RT_ETIMEDOUT);
+    else if (peer->greeted)
+        conn_send(&peer->conn, RT_BYTES(&ping, 1));
+}
+
+static void pulse(struct rt_timer *timer) {
+    struct meta_peers *peers = rt_container_of(timer, struct meta_peers, pulse);
+    rt_list_each_safe (node, &peers->peers) peer_pulse(rt_container_of(node, struct peer, link));
+    rt_list_each_safe (node, &peers->incoming) {
+        struct incoming *incoming = rt_container_of(node, struct incoming, link);
+        if (++incoming->silent > SILENT_MAX) rt_conn_close(&incoming->conn, RT_ETIMEDOUT);
+    }
+    rt_timer_after(timer, PULSE_MS * RT_NS_PER_MS);
+}
+
 // THEY DIALED
+
+static void pong_send(struct rt_conn *conn) {
+    static const uint8_t pong = META_PEER_PONG;
+    conn_send(conn, RT_BYTES(&pong, 1));
+}
 
 static void incoming_on_frame(struct rt_conn *conn, const struct rt_frame *frame) {
     struct incoming *incoming = rt_container_of(conn, struct incoming, conn);
     struct meta_peers *peers = incoming->peers;
     struct meta_peers_events *events = peers->options.events;
     struct rt_bytes bytes = rt_frame_bytes(frame, 0, frame->size);
+    incoming->silent = 0;
     if (incoming->from) {
-        if (bytes.size)
+        if (bytes.size == 1 && bytes.data[0] == META_PEER_PING)
+            pong_send(conn);
+        else if (bytes.size)
             events->received(events, incoming->from, bytes);
         else
             rt_conn_close(conn, RT_EPROTO);
@@ -305,6 +349,8 @@ rt_err meta_peers_open_now(struct rt_loop *loop, const struct meta_peers_options
         }
         self->listening = true;
     }
+    rt_timer_init(&self->pulse, loop, pulse, "meta.pulse");
+    rt_timer_after(&self->pulse, PULSE_MS * RT_NS_PER_MS);
     *peers = self;
     return RT_OK;
 }
@@ -313,6 +359,7 @@ void meta_peers_close(struct meta_peers *peers, struct rt_task *closed) {
     assert(!peers->closing);
     peers->closing = true;
     peers->closed = closed;
+    rt_timer_cancel(&peers->pulse);
     if (peers->listening) rt_listener_close(&peers->listener);
     rt_list_each_safe (node, &peers->peers) {
         struct peer *peer = rt_container_of(node, struct peer, link);

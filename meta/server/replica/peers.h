@@ -1,8 +1,11 @@
 // Connections between the nodes: each dials all others and sends on what it dialed; what it
 // accepted it only receives from (and answers the hello). Private to the replica.
 //
-// A peer that is away is dialed again after 50 ms, then at growing intervals up to a second. A peer
-// that does not read is cut off once its queue is over its limit: Raft repeats what was lost.
+// A connection that one side has lost and the other has not (a reset that never arrived, a firewall
+// that forgot it) would swallow messages for ever: pings go out every second, and after five
+// without an answer it is closed. A peer that is away is dialed again after 50 ms, then at growing
+// intervals up to a second. A peer that does not read is cut off once its queue is over its limit:
+// Raft repeats what was lost.
 #ifndef GEMINGA_META_SERVER_REPLICA_PEERS_H
 #define GEMINGA_META_SERVER_REPLICA_PEERS_H
 
