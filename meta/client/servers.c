@@ -23,7 +23,8 @@ static rt_err address_add(struct meta_client_servers *servers, struct rt_bytes s
     struct rt_address address;
     rt_err err = rt_address_parse(text, &address, why);
     if (err) return rt_why_prefix(why, RT_EINVAL, "server list");
-    if (address.host[0] == '\0' || address.port == 0) {
+    bool is_any = address.host[0] == '\0' || strcmp(address.host, "*") == 0;  // to listen on
+    if (is_any || address.port == 0) {
         return rt_why_set(why, RT_EINVAL, "server list: '%.*s' is not host:port", (int)server.size,
                           (const char *)server.data);
     }
