@@ -15,7 +15,9 @@ static void auths_copy(struct meta_client *client, const struct meta_client_opti
     struct meta_client_auth *auths = rt_arena_zero(arena, options->auth_count, sizeof(auths[0]));
     for (unsigned i = 0; i < options->auth_count; i++) {
         auths[i].scheme = rt_arena_text(arena, rt_bytes_of(options->auths[i].scheme));
-        auths[i].auth = rt_arena_copy(arena, options->auths[i].auth);
+        bool is_empty = options->auths[i].auth.size == 0;  // and not null, which servers refuse
+        auths[i].auth =
+            is_empty ? RT_BYTES_LITERAL("") : rt_arena_copy(arena, options->auths[i].auth);
     }
     client->options.auths = auths;
 }

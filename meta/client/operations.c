@@ -7,7 +7,8 @@
 
 enum {
     PREFIX_SIZE = sizeof(uint32_t),  // the frame's length; then the xid
-    SCRATCH_KEPT_MAX = 256 << 10
+    SCRATCH_KEPT_MAX = 256 << 10,
+    ARENA_KEPT_MAX = 16 << 10  // the first chunk of an arena survives, however large it is
 };
 
 static const char component[] = "meta-client";
@@ -58,9 +59,14 @@ static void encode(struct meta_client *client, const struct proto_zk_request *re
     rt_write_be32(&prefix, (uint32_t)(scratch->size - PREFIX_SIZE));
 }
 
+static void arena_release(struct rt_arena *arena) {
+    if (arena->used_bytes > ARENA_KEPT_MAX) rt_arena_fini(arena);
+    rt_arena_clear(arena);
+}
+
 static void scratch_release(struct meta_client *client) {
     if (client->scratch.capacity > SCRATCH_KEPT_MAX) rt_buf_fini(&client->scratch);
-    rt_arena_clear(&client->request_arena);
+    arena_release(&client->request_arena);
 }
 
 static void send_frame(struct meta_client *client, struct rt_bytes frame) {
@@ -285,7 +291,6 @@ static void ordinary_reply(struct meta_client *client, struct rt_reader *r,
     struct meta_client_op *op = op_of(head);
     struct proto_zk_reply reply = {.header = *header};
     rt_err err = RT_OK;
-    rt_arena_clear(&client->reply_arena);
     if (header->err == PROTO_ZK_ERR_OK)
         err = proto_zk_reply_body_decode(r, op->opcode, &client->reply_arena, &reply);
     rt_list_remove(&op->link);
@@ -295,10 +300,11 @@ static void ordinary_reply(struct meta_client *client, struct rt_reader *r,
                     proto_zk_op_name(op->opcode));
         rt_conn_close(&client->conn, RT_EPROTO);
         meta_client_op_finish(op, RT_EPROTO, NULL);
-        return;
+    } else {
+        if (header->zxid > client->last_zxid) client->last_zxid = header->zxid;
+        op_answered(client, op, &reply);
     }
-    if (header->zxid > client->last_zxid) client->last_zxid = header->zxid;
-    op_answered(client, op, &reply);
+    arena_release(&client->reply_arena);
 }
 
 static void event_came(struct meta_client *client, struct rt_reader *r) {

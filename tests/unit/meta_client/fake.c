@@ -77,6 +77,7 @@ static void note(struct fake *fake, const struct proto_zk_request *request) {
     if (op->opcode == PROTO_ZK_OP_AUTH) {
         stage_note(log, " %.*s:%.*s", (int)op->auth.scheme.size, (const char *)op->auth.scheme.data,
                    (int)op->auth.auth.size, (const char *)op->auth.auth.data);
+        if (!op->auth.auth.data) stage_note(log, "(null)");
     } else if (op->opcode == PROTO_ZK_OP_SET_WATCHES || op->opcode == PROTO_ZK_OP_SET_WATCHES2) {
         stage_note(log, " zxid=%" PRId64, op->set_watches.relative_zxid);
         note_strings(log, "data", &op->set_watches.data);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/backend.h"
+
 static const char *const state_names[] = {"CONNECTING", "CONNECTED",   "DISCONNECTED",
                                           "EXPIRED",    "AUTH_FAILED", "CLOSED"};
 
@@ -40,15 +42,31 @@ static void on_state(struct meta_client *client, enum meta_client_state state) {
     if ((int)state == stage->closes_in) meta_client_close(client, &stage->closed);
 }
 
+static void note_reply(struct stage_log *log, const struct meta_client_op *op,
+                       const struct proto_zk_reply *reply) {
+    const struct proto_zk_body *body = &reply->body;
+    if (body->path.size > 0)
+        stage_note(log, "=%.*s", (int)body->path.size, (const char *)body->path.data);
+    for (size_t i = 0; op->opcode == PROTO_ZK_OP_GET_EPHEMERALS && i < body->names.count; i++) {
+        stage_note(log, "[%.*s]", (int)body->names.items[i].size,
+                   (const char *)body->names.items[i].data);
+    }
+    for (size_t i = 0; i < reply->result_count; i++) {
+        const struct proto_zk_result *result = &reply->results[i];
+        stage_note(log, "{%.*s}", (int)result->body.path.size,
+                   (const char *)result->body.path.data);
+    }
+}
+
 static void done(struct meta_client_op *op, rt_err err, const struct proto_zk_reply *reply) {
     struct stage_op *self = rt_container_of(op, struct stage_op, op);
     struct stage_log *log = &self->stage->client_log;
     self->dones++;
     self->err = err;
+    if (reply) self->data_size = reply->body.data.size;
     stage_note(log, "%u:%s", (unsigned)(self - self->stage->ops), rt_err_name(err));
     if (op->zk_err) stage_note(log, "/%s", proto_zk_err_name(op->zk_err));
-    if (reply && reply->body.path.size > 0)
-        stage_note(log, "=%.*s", (int)reply->body.path.size, (const char *)reply->body.path.data);
+    if (reply) note_reply(log, op, reply);
     stage_note(log, " ");
     if (self->closes) meta_client_close(op->client, &self->stage->closed);
     if (self->again) meta_client_send(op->client, op, &self->request, self->watch, done);
@@ -89,6 +107,19 @@ static void boot(struct rt_sim_program *program, struct rt_machine *machine) {
     stage->loop = rt_machine_loop(machine, 0);
 }
 
+static void no_timer(struct rt_timer *timer) {
+    (void)timer;
+    cr_assert_fail("it was cancelled");
+}
+
+// The first timer of a loop brings memory for many along, which stays.
+static void warm_up_act(struct stage *stage) {
+    struct rt_timer timer;
+    rt_timer_init(&timer, stage->loop, no_timer, "warm up");
+    rt_timer_after(&timer, RT_NS_PER_S);
+    rt_timer_cancel(&timer);
+}
+
 void stage_init(struct stage *stage) {
     *stage = (struct stage){.zxid = 100, .closes_in = -1};
     stage->sim = rt_sim_new(&(struct rt_sim_options){.seed = 7});
@@ -108,6 +139,8 @@ void stage_init(struct stage *stage) {
         stage->watches[i].reads = -1;
     }
     stage_run(stage, 10);
+    stage_act(stage, warm_up_act);
+    stage->memory_before = stage_memory(stage);
 }
 
 void stage_open(struct stage *stage) {
@@ -130,6 +163,18 @@ void stage_abandon(struct stage *stage) {
     stage_act(stage, abandon_act);
 }
 
+static void memory_act(struct stage *stage) {
+    struct rt_heap *heap = rt_heap_enter(NULL);
+    struct rt_slab_stats slabs = rt_slab_pool_stats(rt_loop_slabs(stage->loop));
+    stage->memory = rt_heap_bytes(heap) - slabs.free_bytes;
+    rt_heap_enter(heap);
+}
+
+size_t stage_memory(struct stage *stage) {
+    stage_act(stage, memory_act);
+    return stage->memory;
+}
+
 struct fake *stage_server(struct stage *stage) {
     const char *server = meta_client_server(stage->client);
     cr_assert(server[0] == 's', "not connected");
@@ -145,6 +190,9 @@ void stage_fini(struct stage *stage) {
         stage_close(stage);
         stage_run(stage, 10000);
     }
+    size_t memory = stage_memory(stage);
+    cr_assert_eq(memory, stage->memory_before, "%zu bytes are left of the client's",
+                 memory - stage->memory_before);
     cr_assert(!rt_sim_failed(stage->sim), "%s", rt_sim_failure(stage->sim));
     cr_assert(stage->is_closed || !stage->was_opened);
     rt_sim_free(stage->sim);
@@ -168,6 +216,10 @@ void stage_act(struct stage *stage, void (*run)(struct stage *stage)) {
     rt_task_init(&act.task, act_run, "test act");
     rt_post(stage->loop, &act.task);
     stage_run(stage, 20);
+}
+
+meta_client_done_fn *stage_done(void) {
+    return done;
 }
 
 static void start_run(struct rt_task *task) {

@@ -59,6 +59,7 @@ struct stage_op {
     bool closes;  // the client when it is done
     unsigned dones;
     rt_err err;
+    size_t data_size;
 };
 
 struct stage_watch {
@@ -81,8 +82,9 @@ struct stage {
     struct meta_client *client;
     struct rt_task closed;
     bool was_opened, is_closed;
-    int closes_in;      // enum meta_client_state; -1: in none
-    uint64_t state_ns;  // when the latest state was told
+    int closes_in;                 // enum meta_client_state; -1: in none
+    size_t memory_before, memory;  // that stage_memory found
+    uint64_t state_ns;             // when the latest state was told
     struct stage_op ops[STAGE_OPS];
     struct stage_watch watches[STAGE_WATCHES];
     struct stage_log client_log, server_log;
@@ -103,6 +105,8 @@ void stage_send(struct stage *stage, unsigned slot, const struct proto_zk_reques
 void stage_read(struct stage *stage, unsigned slot, int32_t opcode, const char *path, int watch);
 void stage_close(struct stage *stage);
 
+size_t stage_memory(struct stage *stage);  // on the heap of the client's node, without free slabs
+meta_client_done_fn *stage_done(void);     // for operations of stage->ops that a test starts itself
 void stage_abandon(struct stage *stage);
 struct fake *stage_server(struct stage *stage);  // that the client is connected to
 struct fake *stage_other_server(struct stage *stage);
