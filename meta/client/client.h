@@ -8,8 +8,9 @@
 // (RT_ETOOBIG, RT_EBUSY, a relative path) was not sent and completes in the next turn.
 //
 // Watches: callbacks are registered with reads, or stay (persistent); they are registered again on
-// every new connection of the session with the last zxid seen, so no change is missed. An event is
-// delivered before the completion of any read that sees the change.
+// every new connection of the session. A read's with the last zxid seen, so that no change is
+// missed; a persistent one is not told of what happened meanwhile: read again after CONNECTED. An
+// event is delivered before the completion of any read that sees the change.
 //
 // Session states come in this order: CONNECTED, DISCONNECTED, CONNECTED, ... EXPIRED or CLOSED or
 // AUTH_FAILED, the last one once. After EXPIRED everything outstanding completes with
@@ -86,6 +87,7 @@ struct meta_client_op {
     rt_err err;  // private: what it ends with, once that is known
     bool sent;
     uint8_t watch_kind;  // private
+    int32_t removes;     // private: the type of watches
     struct meta_client_watch *watch;
     char *watch_path;  // private: as the server knows it
     void (*done)(struct meta_client_op *op, rt_err err, const struct proto_zk_reply *reply);
@@ -97,8 +99,9 @@ typedef void meta_client_done_fn(struct meta_client_op *op, rt_err err,
                                  const struct proto_zk_reply *reply);
 
 // A watch: caller-owned, may be registered with any number of reads; linked until it fired (unless
-// persistent), is cancelled, or the session ends (then it is called with EVENT_NONE and the state).
-// One event calls it once, however often it is registered.
+// persistent), is cancelled, is removed by a removeWatches (then it is called with the event of the
+// removal), or the session ends (with EVENT_NONE and the state). One event calls it once, however
+// often it is registered.
 enum { META_CLIENT_EVENT_STATE_CLOSED = 7 };  // beside enum proto_zk_state: ended by us
 struct meta_client_watch {
     void (*fired)(struct meta_client_watch *watch, const struct proto_zk_event *event);

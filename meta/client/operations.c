@@ -94,8 +94,9 @@ static void op_send_frame(struct meta_client *client, struct meta_client_op *op,
 static void resync_send(struct meta_client *client) {
     struct proto_zk_request request = {.xid = PROTO_ZK_XID_SET_WATCHES};
     request.op.set_watches.relative_zxid = client->last_zxid;
-    request.op.opcode = meta_client_watches_resync_next(&client->watches, &client->request_arena,
-                                                        &request.op.set_watches);
+    request.op.opcode =
+        meta_client_watches_resync_next(&client->watches, client->options.request_size_max,
+                                        &client->request_arena, &request.op.set_watches);
     meta_client_request_now(client, &request);
 }
 
@@ -157,6 +158,12 @@ static rt_err multi_localize(struct meta_client *client, struct proto_zk_request
     return RT_OK;
 }
 
+static void watch_path_copy(struct meta_client_op *op, struct rt_bytes path) {
+    op->watch_path = rt_alloc(path.size + 1);
+    memcpy(op->watch_path, path.data, path.size);
+    op->watch_path[path.size] = '\0';
+}
+
 static void watch_prepare(struct meta_client_op *op, struct proto_zk_request *request) {
     switch (request->op.opcode) {
     case PROTO_ZK_OP_EXISTS:
@@ -170,10 +177,7 @@ static void watch_prepare(struct meta_client_op *op, struct proto_zk_request *re
             op->watch_kind = META_CLIENT_WATCH_RECURSIVE;
     }
     if (request->op.opcode != PROTO_ZK_OP_ADD_WATCH) request->op.read.watch = true;
-    struct rt_bytes path = request->op.path;
-    op->watch_path = rt_alloc(path.size + 1);
-    memcpy(op->watch_path, path.data, path.size);
-    op->watch_path[path.size] = '\0';
+    watch_path_copy(op, request->op.path);
 }
 
 // Leaves the encoded request in the scratch buffer.
@@ -184,10 +188,16 @@ static rt_err op_prepare(struct meta_client *client, struct meta_client_op *op,
     rt_err err = op_localize(client, &request->op);
     if (!err && request->op_count > 0) err = multi_localize(client, request);
     if (err) return err;
+    size_t size_max = client->options.request_size_max;
+    if (op->watch && request->op.path.size + META_CLIENT_RESYNC_OVERHEAD > size_max)
+        return RT_ETOOBIG;  // it could not be registered on another connection
     if (op->watch) watch_prepare(op, request);
+    if (op->opcode == PROTO_ZK_OP_REMOVE_WATCHES) {
+        op->removes = request->op.watch.type;
+        watch_path_copy(op, request->op.path);
+    }
     encode(client, request);
-    size_t size = client->scratch.size - PREFIX_SIZE;
-    return size > client->options.request_size_max ? RT_ETOOBIG : RT_OK;
+    return client->scratch.size - PREFIX_SIZE > size_max ? RT_ETOOBIG : RT_OK;
 }
 
 static rt_err op_send_or_wait(struct meta_client *client, struct meta_client_op *op) {
@@ -229,6 +239,14 @@ static void watch_register(struct meta_client *client, struct meta_client_op *op
     if (reply->header.err != PROTO_ZK_ERR_OK && !is_absent) return;
     if (is_absent) kind = META_CLIENT_WATCH_EXIST;
     meta_client_watches_add(&client->watches, rt_bytes_of(op->watch_path), kind, op->watch);
+}
+
+static void watches_unregister(struct meta_client *client, const struct meta_client_op *op,
+                               const struct proto_zk_reply *reply) {
+    if (op->opcode != PROTO_ZK_OP_REMOVE_WATCHES || reply->header.err != PROTO_ZK_ERR_OK) return;
+    struct rt_bytes path = rt_bytes_of(op->watch_path);
+    meta_client_watches_remove(&client->watches, path, op->removes,
+                               meta_client_servers_inner(&client->servers, path));
 }
 
 static void body_localize(const struct meta_client *client, struct proto_zk_body *body) {
@@ -273,6 +291,7 @@ static void op_answered(struct meta_client *client, struct meta_client_op *op,
     if (op->zk_err == PROTO_ZK_ERR_OK && op->opcode == PROTO_ZK_OP_MULTI)
         op->zk_err = multi_err(reply);
     watch_register(client, op, reply);
+    watches_unregister(client, op, reply);
     reply_localize(client, op->opcode, reply);
     rt_err err = op->zk_err == PROTO_ZK_ERR_OK ? RT_OK : RT_EREFUSED;
     if (op->zk_err == PROTO_ZK_ERR_SESSIONEXPIRED) err = RT_EACCESS;

@@ -14,13 +14,17 @@ enum {
     STANDARD_CHILD = 1u << META_CLIENT_WATCH_CHILD,
     PERSISTENT = 1u << META_CLIENT_WATCH_PERSISTENT,
     RECURSIVE = 1u << META_CLIENT_WATCH_RECURSIVE,
-    RESYNC_BYTES_MAX = 128 << 10  // of paths in one request
+    RESYNC_SIZE_MAX = 128 << 10,  // of one request
+    PATH_PREFIX_SIZE = 4
 };
+static_assert(META_CLIENT_RESYNC_OVERHEAD == 4 + 4 + 8 + 5 * 4 + PATH_PREFIX_SIZE,
+              "xid, opcode, zxid, five counts, and the length of one path");
 
 struct meta_client_watch_entry {
     UT_hash_handle hh;
     struct rt_list registrations;
     struct rt_list resync;
+    unsigned resync_kinds;  // still to be registered on this connection
     size_t path_size;
     char path[];
 };
@@ -220,6 +224,26 @@ void meta_client_watches_fire(struct meta_client_watches *watches, struct rt_byt
     call_firing(watches, event);
 }
 
+void meta_client_watches_remove(struct meta_client_watches *watches, struct rt_bytes path,
+                                int32_t type, struct rt_bytes inner) {
+    static const struct {
+        int32_t type, event_type;
+        unsigned kinds;
+    } removals[] = {
+        {PROTO_ZK_WATCH_DATA, PROTO_ZK_EVENT_DATA_WATCH_REMOVED, STANDARD_DATA},
+        {PROTO_ZK_WATCH_CHILDREN, PROTO_ZK_EVENT_CHILD_WATCH_REMOVED, STANDARD_CHILD},
+        {PROTO_ZK_WATCH_PERSISTENT, PROTO_ZK_EVENT_PERSISTENT_WATCH_REMOVED, PERSISTENT},
+        {PROTO_ZK_WATCH_PERSISTENT_RECURSIVE, PROTO_ZK_EVENT_PERSISTENT_WATCH_REMOVED, RECURSIVE},
+    };
+    for (unsigned i = 0; i < sizeof(removals) / sizeof(removals[0]); i++) {
+        if (type != PROTO_ZK_WATCH_ANY && type != removals[i].type) continue;
+        struct proto_zk_event event = {
+            .type = removals[i].event_type, .state = PROTO_ZK_STATE_SYNC_CONNECTED, .path = inner};
+        match_path(watches, path, removals[i].kinds, 0);
+        call_firing(watches, &event);
+    }
+}
+
 static void consume_all(struct meta_client_watches *watches) {
     struct meta_client_watch_entry *entry = NULL, *next = NULL;
     HASH_ITER (hh, watches->entries, entry, next) {
@@ -242,11 +266,18 @@ void meta_client_watches_fini(struct meta_client_watches *watches) {
 
 // ANOTHER CONNECTION
 
+static unsigned entry_kinds(const struct meta_client_watch_entry *entry) {
+    unsigned kinds = 0;
+    rt_list_each (node, &entry->registrations) kinds |= 1u << registration_of(node)->kind;
+    return kinds;
+}
+
 void meta_client_watches_resync_start(struct meta_client_watches *watches) {
     struct meta_client_watch_entry *entry = NULL, *next = NULL;
     HASH_ITER (hh, watches->entries, entry, next) {
         rt_list_remove(&entry->resync);
         rt_list_push_back(&watches->resync, &entry->resync);
+        entry->resync_kinds = entry_kinds(entry);
     }
 }
 
@@ -254,52 +285,65 @@ bool meta_client_watches_resync_is_over(const struct meta_client_watches *watche
     return rt_list_is_empty(&watches->resync);
 }
 
-static unsigned entry_kinds(const struct meta_client_watch_entry *entry) {
-    unsigned kinds = 0;
-    rt_list_each (node, &entry->registrations) kinds |= 1u << registration_of(node)->kind;
-    return kinds;
-}
-
 static struct meta_client_watch_entry *resync_entry(struct rt_list *node) {
     return rt_container_of(node, struct meta_client_watch_entry, resync);
 }
 
-// How many entries fit one request, at least one.
-static size_t chunk_count(const struct meta_client_watches *watches) {
+// How many entries have a part in the next request.
+static size_t resync_count(const struct meta_client_watches *watches, size_t size_max) {
     size_t count = 0, size = 0;
     rt_list_each (node, &watches->resync) {
         const struct meta_client_watch_entry *entry = resync_entry(node);
-        size += entry->path_size * (size_t)__builtin_popcount(entry_kinds(entry));
-        if (count > 0 && size > RESYNC_BYTES_MAX) break;
+        if (count > 0 && size + entry->path_size > size_max) break;
+        size += entry->path_size + PATH_PREFIX_SIZE;
         count++;
     }
     return count;
 }
 
-int32_t meta_client_watches_resync_next(struct meta_client_watches *watches, struct rt_arena *arena,
+struct resync {
+    struct rt_bytes *items[META_CLIENT_WATCH_KINDS];
+    struct proto_zk_strings *lists[META_CLIENT_WATCH_KINDS];
+    size_t size, size_max;
+};
+
+// False when no more fits; the first path does in any case.
+static bool resync_add(struct resync *resync, struct meta_client_watch_entry *entry) {
+    for (unsigned kind = 0; kind < META_CLIENT_WATCH_KINDS; kind++) {
+        if (!(entry->resync_kinds & entry_kinds(entry) & 1u << kind)) continue;
+        size_t size = resync->size + entry->path_size + (resync->size > 0 ? PATH_PREFIX_SIZE : 0);
+        if (resync->size > 0 && size > resync->size_max) return false;
+        resync->size = size;
+        resync->items[kind][resync->lists[kind]->count++] = RT_BYTES(entry->path, entry->path_size);
+        entry->resync_kinds &= ~(1u << kind);
+    }
+    return true;
+}
+
+int32_t meta_client_watches_resync_next(struct meta_client_watches *watches, size_t size_max,
+                                        struct rt_arena *arena,
                                         struct proto_zk_set_watches *request) {
     assert(!rt_list_is_empty(&watches->resync));
-    struct proto_zk_strings *const lists[] = {
-        [META_CLIENT_WATCH_DATA] = &request->data,
-        [META_CLIENT_WATCH_EXIST] = &request->exist,
-        [META_CLIENT_WATCH_CHILD] = &request->child,
-        [META_CLIENT_WATCH_PERSISTENT] = &request->persistent,
-        [META_CLIENT_WATCH_RECURSIVE] = &request->persistent_recursive,
-    };
-    enum { KINDS = sizeof(lists) / sizeof(lists[0]) };
-    size_t count = chunk_count(watches);
-    struct rt_bytes *items[KINDS];
-    for (unsigned kind = 0; kind < KINDS; kind++) {
-        items[kind] = rt_arena_zero(arena, count, sizeof(items[kind][0]));
-        *lists[kind] = (struct proto_zk_strings){.items = items[kind]};
+    if (size_max > RESYNC_SIZE_MAX) size_max = RESYNC_SIZE_MAX;
+    assert(size_max > META_CLIENT_RESYNC_OVERHEAD);
+    struct resync resync = {.lists =
+                                {
+                                    [META_CLIENT_WATCH_DATA] = &request->data,
+                                    [META_CLIENT_WATCH_EXIST] = &request->exist,
+                                    [META_CLIENT_WATCH_CHILD] = &request->child,
+                                    [META_CLIENT_WATCH_PERSISTENT] = &request->persistent,
+                                    [META_CLIENT_WATCH_RECURSIVE] = &request->persistent_recursive,
+                                },
+                            .size_max = size_max - META_CLIENT_RESYNC_OVERHEAD};
+    size_t count = resync_count(watches, resync.size_max);
+    for (unsigned kind = 0; kind < META_CLIENT_WATCH_KINDS; kind++) {
+        resync.items[kind] = rt_arena_zero(arena, count, sizeof(resync.items[kind][0]));
+        *resync.lists[kind] = (struct proto_zk_strings){.items = resync.items[kind]};
     }
-    for (; count > 0; count--) {
-        struct meta_client_watch_entry *entry = resync_entry(rt_list_pop_front(&watches->resync));
-        unsigned kinds = entry_kinds(entry);
-        for (unsigned kind = 0; kind < KINDS; kind++) {
-            if (!(kinds & 1u << kind)) continue;
-            items[kind][lists[kind]->count++] = RT_BYTES(entry->path, entry->path_size);
-        }
+    while (count-- > 0) {
+        struct meta_client_watch_entry *entry = resync_entry(watches->resync.next);
+        if (!resync_add(&resync, entry)) break;
+        rt_list_remove(&entry->resync);
     }
     bool is_old = request->persistent.count == 0 && request->persistent_recursive.count == 0;
     return is_old ? PROTO_ZK_OP_SET_WATCHES : PROTO_ZK_OP_SET_WATCHES2;

@@ -51,11 +51,13 @@ static void reply_send(struct fake_conn *conn, int32_t xid, int32_t opcode, int3
 
 // REQUESTS
 
+enum { NOTED_MAX = 100 };  // bytes of a path
+
 static void note_strings(struct stage_log *log, const char *name,
                          const struct proto_zk_strings *strings) {
     if (strings->count == 0) return;
     stage_note(log, " %s=", name);
-    if (strings->count > 8) {
+    if (strings->count > 8 || strings->items[0].size > NOTED_MAX) {
         stage_note(log, "(%zu)", strings->count);
         return;
     }
@@ -92,7 +94,8 @@ static void note(struct fake *fake, const struct proto_zk_request *request) {
         }
     } else if (op->opcode != PROTO_ZK_OP_CLOSE_SESSION && op->opcode != PROTO_ZK_OP_WHO_AM_I &&
                op->opcode != PROTO_ZK_OP_RECONFIG) {
-        stage_note(log, " %.*s", (int)op->path.size, (const char *)op->path.data);
+        size_t size = op->path.size < NOTED_MAX ? op->path.size : NOTED_MAX;
+        stage_note(log, " %.*s", (int)size, (const char *)op->path.data);
         if (is_read(op->opcode) && op->read.watch) stage_note(log, " watch");
     }
     stage_note(log, "; ");
@@ -121,11 +124,22 @@ static void hold(struct fake *fake, const struct proto_zk_request *request, stru
     snprintf(held->path, sizeof(held->path), "%.*s", (int)path.size, (const char *)path.data);
 }
 
+static void count_watches(struct fake *fake, const struct proto_zk_op *op) {
+    if (op->opcode != PROTO_ZK_OP_SET_WATCHES && op->opcode != PROTO_ZK_OP_SET_WATCHES2) return;
+    const struct proto_zk_set_watches *set = &op->set_watches;
+    size_t count = set->data.count + set->exist.count + set->child.count;
+    if (op->opcode == PROTO_ZK_OP_SET_WATCHES2)
+        count += set->persistent.count + set->persistent_recursive.count;
+    fake->set_watches++;
+    fake->set_watches_paths += (unsigned)count;
+}
+
 static void serve(struct fake_conn *conn, const struct proto_zk_request *request) {
     struct fake *fake = conn->fake;
     int32_t opcode = request->op.opcode;
     struct rt_bytes path = has_path(opcode) ? request->op.path : RT_BYTES_LITERAL("");
     note(fake, request);
+    count_watches(fake, &request->op);
     if (fake->serve)
         fake->serve(conn, request);
     else if (fake->holds)
@@ -141,6 +155,7 @@ static void on_request(struct fake_conn *conn, struct rt_bytes payload) {
     struct proto_zk_request request;
     rt_err err = proto_zk_request_decode(payload, &arena, &request);
     cr_assert(!err);
+    if (payload.size > fake->request_size_max) fake->request_size_max = payload.size;
     if (request.op.opcode == PROTO_ZK_OP_PING) {
         fake->pings++;
         if (!fake->ignores_pings)
@@ -180,6 +195,7 @@ static void on_connect(struct fake_conn *conn, struct rt_bytes payload) {
     proto_zk_connected_encode(&connected, &w);
     frame_send(conn, &buf);
     conn->is_attached = true;
+    if (fake->pauses) rt_conn_pause(&conn->conn);
 }
 
 // CONNECTIONS

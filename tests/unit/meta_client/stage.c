@@ -34,6 +34,11 @@ static void closed_run(struct rt_task *task) {
     stage_note(&stage->client_log, "closed ");
 }
 
+static void second_closed_run(struct rt_task *task) {
+    struct stage *stage = rt_container_of(task, struct stage, second_closed);
+    stage_note(&stage->client_log, "second closed ");
+}
+
 static void on_state(struct meta_client *client, enum meta_client_state state) {
     struct stage *stage = rt_container_of(meta_client_owner(client), struct stage, owner);
     stage_note(&stage->client_log, "%s ", state_names[state]);
@@ -133,6 +138,7 @@ void stage_init(struct stage *stage) {
                                                   .on_state = on_state,
                                                   .owner = &stage->owner};
     rt_task_init(&stage->closed, closed_run, "test closed");
+    rt_task_init(&stage->second_closed, second_closed_run, "test closed");
     for (unsigned i = 0; i < STAGE_WATCHES; i++) {
         stage->watches[i].stage = stage;
         stage->watches[i].watch.fired = fired;
@@ -241,6 +247,22 @@ void stage_send(struct stage *stage, unsigned slot, const struct proto_zk_reques
 void stage_read(struct stage *stage, unsigned slot, int32_t opcode, const char *path, int watch) {
     struct proto_zk_request request = {.op = {.opcode = opcode, .path = rt_bytes_of(path)}};
     stage_send(stage, slot, &request, watch < 0 ? NULL : &stage->watches[watch].watch);
+}
+
+void stage_add_watch(struct stage *stage, unsigned slot, const char *path, int32_t mode,
+                     int watch) {
+    struct proto_zk_request request = {.op = {.opcode = PROTO_ZK_OP_ADD_WATCH,
+                                              .watch = {.path = rt_bytes_of(path), .type = mode}}};
+    stage_send(stage, slot, &request, watch < 0 ? NULL : &stage->watches[watch].watch);
+}
+
+static void cancel_act(struct stage *stage) {
+    meta_client_watch_cancel(stage->client, &stage->watches[stage->to_cancel].watch);
+}
+
+void stage_cancel(struct stage *stage, unsigned watch) {
+    stage->to_cancel = watch;
+    stage_act(stage, cancel_act);
 }
 
 // COMPARING

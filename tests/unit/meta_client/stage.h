@@ -43,6 +43,10 @@ struct fake {
     unsigned held_count;
     unsigned pings, accepted;
     bool ignores_pings, refuses_auth;
+    bool pauses;  // does not read behind a handshake
+    // Of all setWatches: requests, and paths in them; the longest request of any kind.
+    unsigned set_watches, set_watches_paths;
+    size_t request_size_max;
     int32_t grants_ms;                         // 0: the timeout that is asked for
     uint8_t password[PROTO_ZK_PASSWORD_SIZE];  // of the latest handshake
     // Answers in place of the fake, which only counts pings then; NULL: the fake does.
@@ -80,7 +84,8 @@ struct stage {
     struct meta_client_options options;  // to be set before stage_open
     struct meta_client_owner owner;
     struct meta_client *client;
-    struct rt_task closed;
+    struct rt_task closed, second_closed;
+    unsigned to_cancel;  // a watch
     bool was_opened, is_closed;
     int closes_in;                 // enum meta_client_state; -1: in none
     size_t memory_before, memory;  // that stage_memory found
@@ -103,6 +108,9 @@ void stage_act(struct stage *stage, void (*act)(struct stage *stage));
 void stage_send(struct stage *stage, unsigned slot, const struct proto_zk_request *request,
                 struct meta_client_watch *watch);
 void stage_read(struct stage *stage, unsigned slot, int32_t opcode, const char *path, int watch);
+// addWatch.
+void stage_add_watch(struct stage *stage, unsigned slot, const char *path, int32_t mode, int watch);
+void stage_cancel(struct stage *stage, unsigned watch);
 void stage_close(struct stage *stage);
 
 size_t stage_memory(struct stage *stage);  // on the heap of the client's node, without free slabs
