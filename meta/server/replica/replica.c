@@ -255,10 +255,7 @@ static void tick(struct rt_timer *timer) {
                     replica->identity.cluster, replica->options.node_id);
         replica->founded = false;
     }
-    if (replica->starts) {
-        replica_first_step(replica);
-        return;
-    }
+    // The very first tick counts already: a node that is alone leads with it.
     RT_IGNORE(replica_step(replica, &event));  // a tick is never refused
     if (replica->queue_count) rt_flush_later(replica->loop, &replica->flush);
 }
