@@ -76,6 +76,7 @@ static void on_serving(struct meta_node *node) {
            meta_node_client_port(node), meta_node_secure_port(node), meta_node_admin_port(node),
            p->config.node_id, p->config.values.data_dir, rt_process_id(), rt_process_age_ms());
     fflush(stdout);
+    rt_process_code_release();
 }
 
 static void serve(struct process *p) {

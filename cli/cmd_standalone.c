@@ -163,6 +163,7 @@ static void on_serving(struct standalone *node) {
            p->node.meta_address, p->node.http_url, p->config.data_dir, rt_process_id(),
            rt_process_age_ms());
     fflush(stdout);
+    rt_process_code_release();
 }
 
 static void fail_run(struct rt_task *task) {

@@ -35,6 +35,8 @@ rt_err rt_host_try_disk(const char *directory, struct rt_host_disk *disk, struct
 
 int rt_process_id(void);
 uint64_t rt_process_age_ms(void);  // since its start, to 10 ms; 0: unknown
+// Once it serves: code that only start-up ran is no longer counted as its memory.
+void rt_process_code_release(void);
 
 const char *rt_version_nng(void);      // of the library that is loaded
 const char *rt_version_rocksdb(void);  // that it was built against

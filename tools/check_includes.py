@@ -67,9 +67,9 @@ DOORS = {
 SYSTEM_PREFIXES = ("sys/", "linux/", "netinet/", "arpa/", "net/", "bits/", "asm/")
 SYSTEM = {"alloca.h", "complex.h", "cpuid.h", "dirent.h", "dlfcn.h", "endian.h", "errno.h",
           "execinfo.h", "fcntl.h", "fenv.h", "fnmatch.h", "ftw.h", "getopt.h", "glob.h", "grp.h",
-          "ifaddrs.h", "immintrin.h", "libgen.h", "locale.h", "malloc.h", "netdb.h", "nmmintrin.h",
-          "arm_acle.h", "arm_neon.h", "poll.h", "pthread.h", "pwd.h", "regex.h", "sched.h",
-          "semaphore.h", "setjmp.h", "signal.h", "spawn.h", "stdatomic.h", "strings.h",
+          "ifaddrs.h", "immintrin.h", "libgen.h", "link.h", "locale.h", "malloc.h", "netdb.h",
+          "nmmintrin.h", "arm_acle.h", "arm_neon.h", "poll.h", "pthread.h", "pwd.h", "regex.h",
+          "sched.h", "semaphore.h", "setjmp.h", "signal.h", "spawn.h", "stdatomic.h", "strings.h",
           "syslog.h", "termios.h", "threads.h", "time.h", "ucontext.h", "unistd.h", "wchar.h",
           "wctype.h", "x86intrin.h"}
 SYSTEM_DOORS = ("runtime/", "tests/")

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/host.h"
 #include "runtime/real/loop_thread.h"
 #include "runtime/real/machine.h"
 #include "runtime/real/real.h"
@@ -555,5 +556,22 @@ Test(runtime_real_machine, the_process_knows_itself) {
     real_count_syscalls(machine, 3);
     real_count_syscalls(machine, 4);
     cr_assert_eq(rt_real_syscall_estimate(machine), 7);
+    rt_real_close(machine);
+}
+
+static unsigned long resident_file_pages(void) {
+    unsigned long size, resident, shared = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    cr_assert(file);
+    cr_assert_eq(fscanf(file, "%lu %lu %lu", &size, &resident, &shared), 3);
+    fclose(file);
+    return shared;
+}
+
+Test(runtime_real_machine, code_that_start_up_ran_is_given_back_and_still_runs) {
+    struct rt_machine *machine = machine_open(1);
+    unsigned long before = resident_file_pages();
+    rt_process_code_release();
+    cr_assert_lt(resident_file_pages(), before);
     rt_real_close(machine);
 }
