@@ -87,6 +87,17 @@ static uint64_t random_below(struct load *load, uint64_t bound) {
     return load->random % bound;
 }
 
+// No two nodes have the same data, else a server that compresses would have next to none of it.
+static void data_vary(uint8_t *data, size_t size, uint64_t number) {
+    uint64_t state = number * 0x9e3779b97f4a7c15u + 1;
+    for (size_t i = 0; i + sizeof(state) <= size; i += sizeof(state)) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        memcpy(data + i, &state, sizeof(state));
+    }
+}
+
 static void put_next(struct load *load) {
     char path[PATH_SIZE];
     const struct meta_bench *bench = load->bench;
@@ -192,8 +203,10 @@ static int create_all(const struct meta_bench *bench, const char *parent, put_fn
     uint64_t next = 0, start = meta_bench_now_ns();
     int32_t answered = conn.xid;
     while (next < bench->count || answered < conn.xid) {
-        while (next < bench->count && conn.xid - answered < FILL_DEPTH)
+        while (next < bench->count && conn.xid - answered < FILL_DEPTH) {
+            data_vary(data, bench->size, next);
             put(&conn, next++, data, bench->size);
+        }
         if (!meta_conn_flush(&conn)) meta_bench_die("the server has gone");
         size_t count = meta_conn_take(&conn, answers, DEPTH_MAX);
         if (count == 0) meta_bench_die("the server has gone");
