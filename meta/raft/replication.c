@@ -195,8 +195,11 @@ static void back_off(struct raft *raft, struct raft_peer *peer,
 static void on_rejected(struct raft *raft, struct raft_peer *peer,
                         const struct raft_append_reply *reply) {
     if (peer->progress == RAFT_SEND_SNAPSHOT) return;
-    // Only a follower that lost what it had says so; then the entries count no longer.
-    bool lost = reply->repairing && reply->hint.index < peer->match;
+    // A follower that lost what it had says so; then the entries count no longer. One that does not
+    // know of its loss (rot that looked like a torn tail) refuses a probe at what it acknowledged.
+    bool unaware = peer->progress == RAFT_PROBE && reply->index == peer->next - 1 &&
+                   reply->index == peer->match;
+    bool lost = (reply->repairing || unaware) && reply->hint.index < peer->match;
     if (lost) peer->match = reply->hint.index;
     bool stale =
         peer->progress == RAFT_PROBE ? reply->index != peer->next - 1 : reply->index <= peer->match;

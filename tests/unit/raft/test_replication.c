@@ -240,6 +240,23 @@ Test(raft_replication, follower_that_lost_entries_is_sent_them_again) {
     solo_close(&f);
 }
 
+// Its last batch rotted and was taken for a torn tail: it does not know that it lost anything.
+Test(raft_replication, follower_that_lost_entries_unawares_is_sent_them_again) {
+    struct solo f;
+    solo_init(&f, 3);
+    SOLO_OPEN(&f, 1, 1, 1, 1);
+    solo_lead(&f);
+    solo_acknowledge(&f, 2, 5);
+    struct raft_event away = {.kind = RAFT_PEER_LOST, .peer = 2};
+    cr_assert_eq(solo_step(&f, &away), RT_OK);
+    struct raft_message lost = {.kind = RAFT_APPEND_REPLY, .from = 2, .term = f.status.term};
+    lost.append_reply = (struct raft_append_reply){.rejected = true, .index = 5, .hint = {4, 1}};
+    cr_assert_eq(solo_receive(&f, lost), RT_OK);
+    const struct raft_message *append = solo_sent(&f, RAFT_APPEND, 2);
+    cr_assert(append && append->append.prev.index == 4);
+    solo_close(&f);
+}
+
 Test(raft_replication, entries_that_left_memory_are_loaded_for_a_slow_follower) {
     struct solo f;
     solo_init(&f, 3);
