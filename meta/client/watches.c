@@ -124,7 +124,9 @@ void meta_client_watches_add(struct meta_client_watches *watches, struct rt_byte
     reg->entry = entry;
     rt_list_push_back(&entry->registrations, &reg->by_path);
     rt_list_push_back(&watch->registrations, &reg->by_watch);
-    if (kind == META_CLIENT_WATCH_RECURSIVE) watches->recursive_count++;
+    if (kind != META_CLIENT_WATCH_RECURSIVE) return;
+    if (watches->recursive_count++ == 0) watches->recursive_size_max = 0;
+    if (path.size > watches->recursive_size_max) watches->recursive_size_max = path.size;
 }
 
 static void registration_cancel(struct registration *reg) {
@@ -191,6 +193,16 @@ static void match_path(struct meta_client_watches *watches, struct rt_bytes path
     if (entry) match(watches, entry, consumed, staying);
 }
 
+// Those that are longer than any recursive one are passed over: a path may have a million.
+static void match_ancestors(struct meta_client_watches *watches, struct rt_bytes path) {
+    size_t size_max = watches->recursive_size_max;
+    if (path.size > size_max + 1) path.size = size_max + 1;
+    while (path.size > 1) {
+        path = proto_zk_path_parent(path);
+        match_path(watches, path, 0, RECURSIVE);
+    }
+}
+
 // Calls take a registration off the list first, so that a callback may do anything.
 static void call_firing(struct meta_client_watches *watches, const struct proto_zk_event *event) {
     while (!rt_list_is_empty(&watches->firing)) {
@@ -214,13 +226,11 @@ static unsigned standard_kinds(int32_t event_type) {
 void meta_client_watches_fire(struct meta_client_watches *watches, struct rt_bytes path,
                               const struct proto_zk_event *event) {
     unsigned consumed = standard_kinds(event->type);
-    if (consumed == 0 || !proto_zk_path_is_splittable(path)) return;
+    bool is_path = proto_zk_path_is_splittable(path) && path.data[0] == '/';
+    if (consumed == 0 || !is_path) return;
     bool is_for_recursive = event->type != PROTO_ZK_EVENT_NODE_CHILDREN_CHANGED;
     match_path(watches, path, consumed, PERSISTENT | (is_for_recursive ? RECURSIVE : 0u));
-    while (is_for_recursive && watches->recursive_count > 0 && path.size > 1) {
-        path = proto_zk_path_parent(path);
-        match_path(watches, path, 0, RECURSIVE);
-    }
+    if (is_for_recursive && watches->recursive_count > 0) match_ancestors(watches, path);
     call_firing(watches, event);
 }
 

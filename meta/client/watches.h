@@ -28,6 +28,7 @@ struct meta_client_watches {
     struct rt_list resync;                    // entries not yet registered on this connection
     struct rt_list firing;
     size_t recursive_count;
+    size_t recursive_size_max;  // of their paths, since there were none
 };
 
 void meta_client_watches_init(struct meta_client_watches *watches);

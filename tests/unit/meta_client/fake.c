@@ -177,6 +177,7 @@ static void on_connect(struct fake_conn *conn, struct rt_bytes payload) {
                fake->number, (uint64_t)connect.session_id, connect.last_zxid_seen);
     cr_assert_eq(connect.password.size, PROTO_ZK_PASSWORD_SIZE);
     memcpy(fake->password, connect.password.data, PROTO_ZK_PASSWORD_SIZE);
+    conn->is_attached = fake->mode == FAKE_IS_SILENT;  // a test may accept in its place
     if (fake->mode == FAKE_IS_SILENT) return;
     if (fake->mode == FAKE_HANGS_UP) {
         rt_conn_close(&conn->conn, RT_OK);
