@@ -34,6 +34,10 @@ void fake_conn_hang_up(struct fake_conn *conn) {
     rt_conn_close(&conn->conn, RT_OK);
 }
 
+void fake_post(struct fake *fake, struct rt_task *task) {
+    rt_post(fake->loop, task);
+}
+
 struct fake *fake_of(struct fake_conn *conn) {
     return conn->fake;
 }
@@ -196,6 +200,7 @@ static void on_connect(struct fake_conn *conn, struct rt_bytes payload) {
     proto_zk_connected_encode(&connected, &w);
     frame_send(conn, &buf);
     conn->is_attached = true;
+    if (fake->attached) fake->attached(conn, true);
     if (fake->pauses) rt_conn_pause(&conn->conn);
 }
 
@@ -214,6 +219,7 @@ static void on_closed(struct rt_conn *rt_conn, rt_err why) {
     struct fake_conn *conn = rt_container_of(rt_conn, struct fake_conn, conn);
     (void)why;  // the client's transcript says what matters
     if (conn->fake->conn == conn) conn->fake->conn = NULL;
+    if (conn->fake->attached) conn->fake->attached(conn, false);
     rt_free(conn);
 }
 

@@ -47,8 +47,9 @@ struct fake {
     // Of all setWatches: requests, and paths in them; the longest request of any kind.
     unsigned set_watches, set_watches_paths;
     size_t request_size_max;
-    int32_t grants_ms;                         // 0: the timeout that is asked for
-    uint8_t password[PROTO_ZK_PASSWORD_SIZE];  // of the latest handshake
+    int32_t grants_ms;                                           // 0: the timeout that is asked for
+    uint8_t password[PROTO_ZK_PASSWORD_SIZE];                    // of the latest handshake
+    void (*attached)(struct fake_conn *conn, bool is_attached);  // told of handshakes and ends
     // Answers in place of the fake, which only counts pings then; NULL: the fake does.
     void (*serve)(struct fake_conn *conn, const struct proto_zk_request *request);
 };
@@ -140,6 +141,8 @@ void fake_resume(struct fake *fake);
 void fake_conn_reply(struct fake_conn *conn, const struct proto_zk_reply *reply, int32_t opcode);
 void fake_conn_event(struct fake_conn *conn, int32_t type, struct rt_bytes path);
 void fake_conn_hang_up(struct fake_conn *conn);
+// Posts to the loop of the fake and does not wait.
+void fake_post(struct fake *fake, struct rt_task *task);
 struct fake *fake_of(struct fake_conn *conn);
 
 #endif
