@@ -109,7 +109,7 @@ void meta_log_free(struct meta_log *log) {
     segments_free(&log->retired);
     segments_free(&log->upkeep.retired);
     rt_free(log->upkeep.files);
-    rt_free(log->upkeep.spare);
+    while (log->upkeep.spare_count) rt_free(log->upkeep.spares[--log->upkeep.spare_count]);
     rt_free(log->terms);
     rt_free(log->hard.bytes);
     rt_free(log->directory);

@@ -15,7 +15,8 @@
 
 enum {
     META_LOG_REFS_MAX = 30,  // bodies written from where they are: two parts each
-    META_LOG_FIRST_SEGMENT_BYTES = 256 << 10
+    META_LOG_FIRST_SEGMENT_BYTES = 256 << 10,
+    META_LOG_SPARES_MAX = 8  // what a snapshot makes needless, under load
 };
 
 struct meta_log_mark {
@@ -80,9 +81,10 @@ struct meta_log_upkeep {
     struct rt_list retired;  // given to the job
     struct rt_file **files;  // to close
     size_t file_count;
-    struct meta_log_segment *prepare;  // or NULL
-    char *spare;                       // path of a file to use again, or NULL; the job's
-    bool has_failed;                   // the last try: the next is made when the segment is needed
+    struct meta_log_segment *prepare;   // or NULL
+    char *spares[META_LOG_SPARES_MAX];  // paths of files to use again; the job's
+    unsigned spare_count;
+    bool has_failed;  // the last try: the next is made when the segment is needed
     rt_err err;
     struct rt_why why;
 };

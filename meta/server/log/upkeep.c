@@ -1,6 +1,6 @@
 // Files are made ahead and put away on a worker, so that the loop never waits for them.
 //
-// A segment that is no longer needed becomes the spare, from which the next is made: its space is
+// A segment that is no longer needed becomes a spare, from which the next is made: its space is
 // allocated already, and what it holds does not verify under another number and salt. A name is
 // durable before anything is written under it.
 #include <string.h>
@@ -13,10 +13,9 @@ static const char spare_ending[] = ".spare";
 static rt_err file_make_now(struct meta_log *log, struct meta_log_segment *segment,
                             struct rt_why *why) {
     unsigned flags = RT_FILE_WRITE | RT_FILE_OWN_THREAD;
-    char *spare = log->upkeep.spare;
-    bool reuses = spare && segment->size == log->segment_bytes;
+    bool reuses = log->upkeep.spare_count && segment->size == log->segment_bytes;
     if (reuses) {
-        log->upkeep.spare = NULL;
+        char *spare = log->upkeep.spares[--log->upkeep.spare_count];
         rt_err err = rt_path_rename_now(log->machine, spare, segment->path);
         rt_free(spare);
         if (err) return rt_why_set(why, err, "cannot rename a file to %s", segment->path);
@@ -49,14 +48,15 @@ static rt_err spare_make_now(struct meta_log *log, const char *path) {
     if (err) {
         rt_buf_fini(&spare);
     } else {
-        log->upkeep.spare = (char *)spare.data;
+        log->upkeep.spares[log->upkeep.spare_count++] = (char *)spare.data;
     }
     return err;
 }
 
 // In order and one after the other durable: a crash leaves no gap in the numbers that are needed.
 void meta_log_put_away_now(struct meta_log *log, struct meta_log_segment *segment) {
-    bool keeps = !log->upkeep.spare && segment->size == log->segment_bytes;
+    bool has_room = log->upkeep.spare_count < META_LOG_SPARES_MAX;
+    bool keeps = has_room && segment->size == log->segment_bytes;
     rt_err err = keeps ? spare_make_now(log, segment->path)
                        : rt_path_remove_now(log->machine, segment->path);
     if (!err || err == RT_ENOTFOUND) err = rt_dir_sync_now(log->machine, log->directory);

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/file.h"
 #include "tests/lib/harness.h"
@@ -94,8 +95,24 @@ static void close_after_reset(struct log_case *test) {
     close_then(test, after_reset);
 }
 
+// Files of segments that are not needed any more: they wait to be written again.
+static unsigned spares_count(struct log_case *test) {
+    struct rt_dir_listing listing;
+    unsigned count = 0;
+    rt_err err = rt_dir_list_now(test->machine, test->directory, &listing, NULL);
+    HARNESS_CHECK(&test->harness, err == RT_OK);
+    if (err) return 0;
+    for (size_t i = 0; i < listing.count; i++) {
+        const char *ending = strrchr(listing.entries[i].name, '.');
+        if (ending && strcmp(ending, ".spare") == 0) count++;
+    }
+    rt_dir_listing_fini(&listing);
+    return count;
+}
+
 static void after_release(struct log_case *test) {
     struct raft_position released = {100, 0};
+    HARNESS_CHECK(&test->harness, spares_count(test) > 1);
     open_again(test, released, (struct raft_position){SMALL + 10, 5});
     HARNESS_CHECK(&test->harness, test->fixture.found.hard_state.term == 5);
     HARNESS_CHECK(&test->harness, test->fixture.found.hard_state.vote == 2);
