@@ -11,6 +11,8 @@
 enum { COMMAND_EXTRA = 64 << 10 };
 enum { ADDRESS_SIZE = 320, TRANSFER_MS = 1000, TRANSFER_LOOK_MS = 10 };
 
+static void part_closed(struct rt_task *task);
+
 // LISTENING
 
 static void address_print(char address[ADDRESS_SIZE], const char *scheme, const char *host,
@@ -39,6 +41,11 @@ static void on_replaced(struct meta_replica_events *events) {
 static void on_interrupted(struct meta_replica_events *events) {
     struct meta_node *node = node_of(events);
     if (node->server) meta_server_on_interrupted(node->server);
+}
+
+static void on_refused(struct meta_replica_events *events, uint64_t ticket) {
+    struct meta_node *node = node_of(events);
+    if (node->server) meta_server_on_refused(node->server, ticket);
 }
 
 static void on_drained(struct meta_replica_events *events) {
@@ -154,14 +161,19 @@ rt_err meta_node_open_now(struct rt_machine *machine, const struct meta_node_opt
     self->events = (struct meta_replica_events){.applied = on_applied,
                                                 .replaced = on_replaced,
                                                 .interrupted = on_interrupted,
+                                                .refused = on_refused,
                                                 .status_changed = on_status_changed,
                                                 .drained = on_drained,
                                                 .failed = on_failed};
-    *node = self;
+    rt_task_init(&self->part_closed, part_closed, "meta.close");
+    *node = NULL;
     rt_err err = replica_open(self, why);
     if (!err) err = server_open(self, why);
-    if (err) return err;
-    self->metrics = meta_metrics_new(machine, self->loop, self->replica, self->server);
+    if (err) {
+        rt_defer(self->loop, &self->part_closed);
+        return err;
+    }
+    *node = self;
     admin_open(self);
     return meta_replica_start(self->replica, why);
 }
@@ -194,8 +206,6 @@ struct meta_server *meta_node_server(struct meta_node *node) {
 
 // CLOSING: leadership is given away, then clients, HTTP and replica end, each waited for.
 
-static void part_closed(struct rt_task *task);
-
 static void http_closed(struct rt_http_closing *closing) {
     struct meta_node *node = rt_container_of(closing, struct meta_node, admin_closing);
     rt_defer(node->loop, &node->part_closed);
@@ -219,7 +229,7 @@ static void part_closed(struct rt_task *task) {
         node->replica = NULL;
         meta_replica_close(replica, task);
     } else {
-        rt_defer(node->loop, node->closed);
+        if (node->closed) rt_defer(node->loop, node->closed);
         rt_free(node);
     }
 }
@@ -238,7 +248,6 @@ static void transfer_look(struct rt_timer *timer) {
 void meta_node_close(struct meta_node *node, struct rt_task *closed) {
     assert(!node->closed);
     node->closed = closed;
-    rt_task_init(&node->part_closed, part_closed, "meta.close");
     rt_timer_init(&node->transfer_timer, node->loop, transfer_look, "meta.transfer");
     node->transfer_end_ns = rt_loop_now(node->loop) + TRANSFER_MS * RT_NS_PER_MS;
     bool leaves = !meta_replica_transfer(node->replica, 0);

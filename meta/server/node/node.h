@@ -24,7 +24,8 @@ struct meta_node_options {
 };
 
 // Blocks. `why` says where, what and what to do. Listens on the client port at once; clients are
-// served as soon as there is a leader.
+// served as soon as there is a leader. After a failure there is no node; what was opened is closed
+// in the loop's next turns, and borrows the configuration until then.
 RT_CHECK
 rt_err meta_node_open_now(struct rt_machine *machine, const struct meta_node_options *options,
                           struct meta_node **node, struct rt_why *why);

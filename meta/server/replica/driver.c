@@ -122,7 +122,8 @@ static void apply(struct meta_replica *replica, const struct raft_effects *fx) {
 void replica_know_members(struct meta_replica *replica) {
     const struct raft_config *config = raft_config(replica->raft);
     for (unsigned i = 0; i < config->count; i++)
-        meta_peers_know(replica->peers, config->members[i].id, config->members[i].address);
+        RT_IGNORE(meta_peers_know(replica->peers, config->members[i].id,
+                                  config->members[i].address));  // there is room for members
 }
 
 static void status_take(struct meta_replica *replica) {
@@ -177,7 +178,7 @@ static void carry_on(struct meta_replica *replica) {
     replica->stepping = false;
     if (replica->failing) return;
     replica_upkeep_applied(replica);
-    if (replica->queue_count && !replica->proposing) rt_flush_later(replica->loop, &replica->flush);
+    replica_queue_go_on(replica);
 }
 
 rt_err replica_step(struct meta_replica *replica, const struct raft_event *event) {

@@ -6,15 +6,6 @@
 #include "meta/server/replica/replica_internal.h"
 #include "meta/server/replica/wire.h"
 
-void replica_send(struct meta_replica *replica, uint64_t to, enum meta_peer_frame type,
-                  struct rt_bytes body) {
-    rt_buf_clear(&replica->frame);
-    struct rt_writer w = rt_writer_into(&replica->frame);
-    rt_write_u8(&w, (uint8_t)type);
-    rt_write_bytes(&w, body);
-    meta_peers_send(replica->peers, to, rt_buf_bytes(&replica->frame));
-}
-
 // HELLOS
 
 static const char *own_address(const struct meta_replica *replica) {
@@ -35,7 +26,7 @@ static void hello_fill(struct meta_peers_events *events, struct meta_peer_hello 
     snprintf(hello->address, sizeof(hello->address), "%s", own_address(replica));
 }
 
-static bool is_member(const struct meta_replica *replica, uint64_t id) {
+static bool has_member(const struct meta_replica *replica, uint64_t id) {
     for (unsigned i = 0; i < replica->options.member_count; i++) {
         if (replica->members[i].id == id) return true;
     }
@@ -72,11 +63,10 @@ static bool greeted(struct meta_peers_events *events, const struct meta_peer_hel
                      hello->from, hello->cluster, replica->identity.cluster);
         return false;
     }
-    if (!hello->cluster && !is_member(replica, hello->from)) return false;
+    if (!hello->cluster && !has_member(replica, hello->from)) return false;
     if (!hello->is_virgin && raft_position_covers(hello->last, replica->looked_last))
         replica->looked_last = hello->last;
-    meta_peers_know(replica->peers, hello->from, hello->address);
-    return true;
+    return meta_peers_know(replica->peers, hello->from, hello->address);
 }
 
 // FRAMES
@@ -110,23 +100,31 @@ static rt_err hear_raft(struct meta_replica *replica, uint64_t from, struct rt_b
     return err == RT_EPROTO ? err : RT_OK;
 }
 
-static void hear_forward(struct meta_replica *replica, uint64_t from, struct rt_bytes command) {
+static rt_err hear_forward(struct meta_replica *replica, uint64_t from, struct rt_bytes frame) {
     struct rt_arena arena = {0};
     struct meta_command parsed;
-    bool leads = replica->raft && replica->status.role == RAFT_LEADER;
+    struct rt_bytes command;
+    uint64_t term;
+    if (meta_peer_forward_decode(frame, &term, &command)) return RT_EPROTO;
     bool sound = !meta_command_decode(command, &arena, &parsed) && parsed.origin == from;
     rt_arena_fini(&arena);
-    bool fits = command.size <= replica->options.command_bytes_max;
-    if (!fits)
-        rt_log_warn("meta",
-                    "refuses a command that a peer forwards peer=%" PRIu64
-                    " bytes=%zu "
-                    "advice=\"jute.maxbuffer has to be the same on all servers\"",
-                    from, command.size);
-    if (leads && sound && fits)
-        replica_enqueue(replica, command);
+    if (sound)
+        replica_forwarded(replica, from, term, command);
     else
-        replica_send(replica, from, META_PEER_REFUSED, (struct rt_bytes){0});
+        replica_refuse(replica, from, NULL);  // of a newer version, perhaps: somebody waits
+    return sound ? RT_OK : RT_EPROTO;
+}
+
+static rt_err hear_refused(struct meta_replica *replica, uint64_t from, struct rt_bytes frame) {
+    bool is_one;
+    uint64_t ticket;
+    if (meta_peer_refused_decode(frame, &is_one, &ticket)) return RT_EPROTO;
+    if (from != replica->sent_to) return RT_OK;  // of a leader that is none any more
+    if (is_one)
+        replica_refused(replica, ticket);
+    else
+        replica_interrupt(replica);
+    return RT_OK;
 }
 
 static rt_err hear_touch(struct meta_replica *replica, struct rt_bytes frame) {
@@ -138,28 +136,28 @@ static rt_err hear_touch(struct meta_replica *replica, struct rt_bytes frame) {
     return err;
 }
 
-static void received(struct meta_peers_events *events, uint64_t from, struct rt_bytes frame) {
+static rt_err received(struct meta_peers_events *events, uint64_t from, struct rt_bytes frame) {
     struct meta_replica *replica = rt_container_of(events, struct meta_replica, peer_events);
     struct rt_bytes body = rt_bytes_skip(frame, 1);
     rt_err err = RT_OK;
-    if (replica->closing || replica->failing || !replica->raft) return;
+    if (replica->closing || replica->failing || !replica->raft) return RT_OK;
     switch (frame.data[0]) {
     case META_PEER_RAFT: err = hear_raft(replica, from, body); break;
-    case META_PEER_FORWARD: hear_forward(replica, from, body); break;
-    case META_PEER_REFUSED:
-        if (from == replica->sent_to) replica_interrupt(replica);
-        break;
+    case META_PEER_FORWARD: err = hear_forward(replica, from, frame); break;
+    case META_PEER_REFUSED: err = hear_refused(replica, from, frame); break;
     case META_PEER_TOUCH: err = hear_touch(replica, frame); break;
     default: err = RT_EPROTO;
     }
-    if (err)
-        rt_log_warn("meta", "a peer's frame makes no sense peer=%" PRIu64 " type=%u", from,
-                    frame.data[0]);
+    return err;
 }
 
 static void connected(struct meta_peers_events *events, uint64_t peer) {
     (void)events;  // Raft says by itself what was not heard
     (void)peer;
+}
+
+static bool is_member(struct meta_peers_events *events, uint64_t peer) {
+    return has_member(rt_container_of(events, struct meta_replica, peer_events), peer);
 }
 
 static void lost(struct meta_peers_events *events, uint64_t peer) {
@@ -175,7 +173,8 @@ void replica_hear_init(struct meta_replica *replica) {
                                                       .greeted = greeted,
                                                       .hello = hello_fill,
                                                       .connected = connected,
-                                                      .lost = lost};
+                                                      .lost = lost,
+                                                      .is_member = is_member};
 }
 
 // A founder that has nothing asks before it starts: if the others have a history, its own was lost,

@@ -52,10 +52,38 @@ rt_err meta_peer_touch_decode(struct rt_bytes frame, int64_t *sessions, size_t *
     struct rt_reader r = rt_reader_over(frame);
     if (rt_read_u8(&r) != META_PEER_TOUCH) return RT_EPROTO;
     *count = rt_read_be16(&r);
+    if (rt_reader_failed(&r)) return RT_EPROTO;
     if (*count > META_PEER_TOUCHES_MAX || rt_reader_left(&r) != *count * sizeof(uint64_t))
         return RT_EPROTO;
     for (size_t i = 0; i < *count; i++) sessions[i] = (int64_t)rt_read_be64(&r);
     return RT_OK;
+}
+
+void meta_peer_forward_encode(uint64_t term, struct rt_bytes command, struct rt_writer *w) {
+    rt_write_u8(w, META_PEER_FORWARD);
+    rt_write_be64(w, term);
+    rt_write_bytes(w, command);
+}
+
+rt_err meta_peer_forward_decode(struct rt_bytes frame, uint64_t *term, struct rt_bytes *command) {
+    struct rt_reader r = rt_reader_over(frame);
+    if (rt_read_u8(&r) != META_PEER_FORWARD) return RT_EPROTO;
+    *term = rt_read_be64(&r);
+    *command = rt_read_bytes(&r, rt_reader_left(&r));
+    return rt_reader_failed(&r) ? RT_EPROTO : RT_OK;
+}
+
+void meta_peer_refused_encode(const uint64_t *ticket, struct rt_writer *w) {
+    rt_write_u8(w, META_PEER_REFUSED);
+    if (ticket) rt_write_be64(w, *ticket);
+}
+
+rt_err meta_peer_refused_decode(struct rt_bytes frame, bool *is_one, uint64_t *ticket) {
+    struct rt_reader r = rt_reader_over(frame);
+    if (rt_read_u8(&r) != META_PEER_REFUSED) return RT_EPROTO;
+    *is_one = rt_reader_left(&r) > 0;
+    *ticket = *is_one ? rt_read_be64(&r) : 0;
+    return rt_reader_done(&r) ? RT_OK : RT_EPROTO;
 }
 
 bool meta_peer_url(const char *member_address, const char *scheme, bool any_host, char *url,

@@ -4,8 +4,11 @@
 //          from, to, last index, last term (u64 each), address of the sender (u8 size and bytes).
 //          First on every connection, both ways; beside it only PONG comes back on a dialed one.
 // RAFT     a message of the core (proto/raft.h)
-// FORWARD  an encoded command, for the leader to propose
-// REFUSED  nothing: the receiver's forwarded commands are not, or no longer, being proposed
+// FORWARD  the term (u64) in which the receiver leads, as far as the sender knows, and an encoded
+//          command to propose. In any other term all are refused: were some of a session's commands
+//          lost with an old term and later ones taken in a new one, its order would have a hole.
+// REFUSED  nothing: the receiver's forwarded commands are not, or no longer, being proposed; or the
+//          ticket (u64) of the one that is not
 // TOUCH    count (u16), sessions (u64 each) that said something since the last
 // PING     nothing, every second on a dialed connection; the answer is a PONG. Whoever lost the
 //          connection without being told finds out by it.
@@ -24,7 +27,7 @@ enum meta_peer_frame {
     META_PEER_PONG
 };
 
-enum { META_PEER_TOUCHES_MAX = 4096 };
+enum { META_PEER_TOUCHES_MAX = 4096, META_PEER_FRAME_MAX = 36 << 20 };
 
 struct meta_peer_hello {
     bool is_virgin, is_answer;
@@ -41,6 +44,13 @@ void meta_peer_touch_encode(const int64_t *sessions, size_t count, struct rt_wri
 // At most META_PEER_TOUCHES_MAX.
 RT_CHECK
 rt_err meta_peer_touch_decode(struct rt_bytes frame, int64_t *sessions, size_t *count);
+
+void meta_peer_forward_encode(uint64_t term, struct rt_bytes command, struct rt_writer *w);
+RT_CHECK
+rt_err meta_peer_forward_decode(struct rt_bytes frame, uint64_t *term, struct rt_bytes *command);
+void meta_peer_refused_encode(const uint64_t *ticket, struct rt_writer *w);  // NULL: all of them
+RT_CHECK
+rt_err meta_peer_refused_decode(struct rt_bytes frame, bool *is_one, uint64_t *ticket);
 
 // "host:peerPort:..." as "scheme://host:port"; false: no such thing.
 bool meta_peer_url(const char *member_address, const char *scheme, bool any_host, char *url,

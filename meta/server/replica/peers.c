@@ -10,9 +10,7 @@ enum {
     RETRY_MIN_MS = 50,
     RETRY_MAX_MS = 1000,
     INCOMING_MAX = 256,
-    PULSE_MS = 1000,
-    UNANSWERED_MAX = 5,
-    SILENT_MAX = 10
+    STRANGERS_MAX = 32
 };
 
 struct peer {
@@ -27,7 +25,6 @@ struct peer {
     bool open;
     bool dialing;    // from the dial to on_closed
     bool greeted;    // it answered our hello
-    bool forgotten;  // freed when its connection has closed
     bool announced;  // a failed dial has been logged
 };
 
@@ -115,18 +112,23 @@ static void peer_on_frame(struct rt_conn *conn, const struct rt_frame *frame) {
     events->connected(events, peer->id);
 }
 
+static bool is_stranger(const struct peer *peer) {
+    struct meta_peers_events *events = peer->peers->options.events;
+    return !events->is_member(events, peer->id);
+}
+
 static void peer_on_closed(struct rt_conn *conn, rt_err why) {
     struct peer *peer = rt_container_of(conn, struct peer, conn);
     struct meta_peers *peers = peer->peers;
     bool was_greeted = peer->greeted;
     uint64_t id = peer->id;
-    peer->dialing = peer->greeted = peer->open = false;
-    if (!peers->closing && !peer->announced && !peer->forgotten) {
+    peer->dialing = peer->greeted = false;
+    if (!peers->closing && !peer->announced) {
         rt_log_info("meta", "no connection to a peer peer=%llu address=%s reason=%s",
                     (unsigned long long)id, peer->address, rt_err_text(why));
         peer->announced = true;
     }
-    if (peer->forgotten || peers->closing) {
+    if (peers->closing || is_stranger(peer)) {
         peer_free(peer);
     } else {
         rt_timer_after(&peer->retry, peer->retry_ms * RT_NS_PER_MS);
@@ -142,7 +144,7 @@ static const struct rt_conn_events peer_events = {.name = "meta.peer",
                                                   .on_closed = peer_on_closed};
 
 static struct rt_stream_options stream_options(const struct meta_peers *peers) {
-    return (struct rt_stream_options){.frame_size_max = peers->options.frame_size_max,
+    return (struct rt_stream_options){.frame_size_max = META_PEER_FRAME_MAX,
                                       .out_bytes_max = 2 * (size_t)QUEUE_MAX,
                                       .open_timeout_ms = 5000,
                                       .stall_timeout_ms = 5000,
@@ -152,7 +154,7 @@ static struct rt_stream_options stream_options(const struct meta_peers *peers) {
 static void peer_dial(struct peer *peer) {
     char url[URL_SIZE];
     const char *scheme = peer->peers->options.tls ? "tls+tcp" : "tcp";
-    if (peer->dialing || peer->forgotten || peer->peers->closing) return;
+    if (peer->dialing || peer->peers->closing) return;
     if (!meta_peer_url(peer->address, scheme, false, url, sizeof(url))) return;
     struct rt_stream_options options = stream_options(peer->peers);
     peer->dialing = true;
@@ -166,38 +168,45 @@ static void peer_retry(struct rt_timer *timer) {
 static struct peer *peer_find(const struct meta_peers *peers, uint64_t id) {
     rt_list_each (node, &peers->peers) {
         struct peer *peer = rt_container_of(node, struct peer, link);
-        if (peer->id == id && !peer->forgotten) return peer;
+        if (peer->id == id) return peer;
     }
     return NULL;
 }
 
-void meta_peers_know(struct meta_peers *peers, uint64_t id, const char *member_address) {
-    struct peer *peer = peer_find(peers, id);
-    if (id == peers->options.self || !member_address[0]) return;
-    if (peer && strcmp(peer->address, member_address) == 0) return;
-    if (!peer) {
-        peer = RT_NEW(struct peer);
-        peer->peers = peers;
-        peer->id = id;
-        peer->retry_ms = RETRY_MIN_MS;
-        rt_timer_init(&peer->retry, peers->loop, peer_retry, "meta.peer");
-        rt_list_push_back(&peers->peers, &peer->link);
+static bool has_room_for(const struct meta_peers *peers, uint64_t id) {
+    struct meta_peers_events *events = peers->options.events;
+    unsigned strangers = 0;
+    if (events->is_member(events, id)) return true;
+    rt_list_each (node, &peers->peers) {
+        strangers += is_stranger(rt_container_of(node, struct peer, link));
     }
+    return strangers < STRANGERS_MAX;
+}
+
+static struct peer *peer_new(struct meta_peers *peers, uint64_t id) {
+    struct peer *peer = RT_NEW(struct peer);
+    peer->peers = peers;
+    peer->id = id;
+    peer->retry_ms = RETRY_MIN_MS;
+    rt_timer_init(&peer->retry, peers->loop, peer_retry, "meta.peer");
+    rt_list_push_back(&peers->peers, &peer->link);
+    return peer;
+}
+
+bool meta_peers_know(struct meta_peers *peers, uint64_t id, const char *member_address) {
+    char url[URL_SIZE];
+    struct peer *peer = peer_find(peers, id);
+    if (id == peers->options.self) return true;
+    if (!meta_peer_url(member_address, "tcp", false, url, sizeof(url))) return true;  // no place
+    if (peer && strcmp(peer->address, member_address) == 0) return true;
+    if (!peer && !has_room_for(peers, id)) return false;
+    if (!peer) peer = peer_new(peers, id);
     snprintf(peer->address, sizeof(peer->address), "%s", member_address);
     if (peer->dialing)
         rt_conn_close(&peer->conn, RT_OK);
     else
         rt_timer_after(&peer->retry, 0);
-}
-
-void meta_peers_forget(struct meta_peers *peers, uint64_t id) {
-    struct peer *peer = peer_find(peers, id);
-    if (!peer) return;
-    peer->forgotten = true;
-    if (peer->dialing)
-        rt_conn_finish(&peer->conn);
-    else
-        peer_free(peer);
+    return true;
 }
 
 bool meta_peers_is_connected(const struct meta_peers *peers, uint64_t id) {
@@ -267,12 +276,12 @@ static void incoming_on_frame(struct rt_conn *conn, const struct rt_frame *frame
     struct rt_bytes bytes = rt_frame_bytes(frame, 0, frame->size);
     incoming->silent = 0;
     if (incoming->from) {
-        if (bytes.size == 1 && bytes.data[0] == META_PEER_PING)
-            pong_send(conn);
-        else if (bytes.size)
-            events->received(events, incoming->from, bytes);
-        else
-            rt_conn_close(conn, RT_EPROTO);
+        rt_err err = bytes.size ? events->received(events, incoming->from, bytes) : RT_EPROTO;
+        if (!err) return;
+        if (rt_log_allows(&peers->limit, "meta"))
+            rt_log_warn("meta", "a peer's frame makes no sense peer=%llu address=%s",
+                        (unsigned long long)incoming->from, rt_conn_peer(conn));
+        rt_conn_close(conn, err);
         return;
     }
     struct meta_peer_hello hello;

@@ -15,13 +15,15 @@
 struct meta_peers;
 
 struct meta_peers_events {
-    // From another node, whose id a hello has told. The frame is borrowed, type byte included.
-    void (*received)(struct meta_peers_events *events, uint64_t from, struct rt_bytes frame);
+    // From another node, whose id a hello has told. The frame is borrowed, type byte included. An
+    // error closes the connection.
+    rt_err (*received)(struct meta_peers_events *events, uint64_t from, struct rt_bytes frame);
     // A hello, on either side of a connection. False: we do not belong together; it is closed.
     bool (*greeted)(struct meta_peers_events *events, const struct meta_peer_hello *hello);
     void (*hello)(struct meta_peers_events *events, struct meta_peer_hello *hello);  // fill ours
     void (*connected)(struct meta_peers_events *events, uint64_t peer);  // sending reaches it
     void (*lost)(struct meta_peers_events *events, uint64_t peer);
+    bool (*is_member)(struct meta_peers_events *events, uint64_t peer);
 };
 
 struct meta_peers_options {
@@ -35,9 +37,9 @@ struct meta_peers_options {
 RT_CHECK
 rt_err meta_peers_open_now(struct rt_loop *loop, const struct meta_peers_options *options,
                            struct meta_peers **peers, struct rt_why *why);
-// Whom to dial: adds it or changes its address. Members that left are forgotten.
-void meta_peers_know(struct meta_peers *peers, uint64_t id, const char *member_address);
-void meta_peers_forget(struct meta_peers *peers, uint64_t id);
+// Whom to dial: adds it or changes its address. Who is no member (any more) is forgotten when its
+// connection ends; of those only so many are known at once, false beyond it.
+bool meta_peers_know(struct meta_peers *peers, uint64_t id, const char *member_address);
 bool meta_peers_is_connected(const struct meta_peers *peers, uint64_t id);
 unsigned meta_peers_connected(const struct meta_peers *peers);
 // False: not connected, or too much queued; the frame is lost.

@@ -78,7 +78,17 @@ static rt_err snapshots_open(struct meta_replica *replica, struct meta_snapshots
     return err ? rt_why_prefix(why, err, "snapshots") : RT_OK;
 }
 
-// A damaged store is put aside, never deleted: the latest snapshot and the log make it again.
+// Never deleted: an operator may want to look.
+static rt_err store_put_aside(struct meta_replica *replica, struct rt_buf *aside,
+                              struct rt_why *why) {
+    rt_buf_print(aside, "%s.damaged%c", replica->store_dir, 0);
+    rt_err err = rt_path_remove_tree_now(replica->machine, (const char *)aside->data);
+    if (!err)
+        err = rt_path_rename_now(replica->machine, replica->store_dir, (const char *)aside->data);
+    return err ? rt_why_set(why, err, "%s: %s", replica->store_dir, rt_err_text(err)) : RT_OK;
+}
+
+// The latest snapshot and the log make a damaged store again.
 static rt_err store_rebuild(struct meta_replica *replica, const struct opened *opened,
                             struct rt_why *why) {
     struct rt_why damage = *why;
@@ -90,16 +100,13 @@ static rt_err store_rebuild(struct meta_replica *replica, const struct opened *o
             "entry: empty the data directory, the node then catches up from its peers",
             damage.text);
     struct rt_buf aside = {0};
-    rt_buf_print(&aside, "%s.damaged%c", replica->store_dir, 0);
-    rt_err err = rt_path_remove_tree_now(replica->machine, (const char *)aside.data);
-    if (!err)
-        err = rt_path_rename_now(replica->machine, replica->store_dir, (const char *)aside.data);
+    rt_err err = store_put_aside(replica, &aside, why);
     rt_log_error("meta",
                  "the store is damaged and is made again from snapshot and log kept=%s "
                  "damage=\"%s\"",
                  (const char *)aside.data, damage.text);
     rt_buf_fini(&aside);
-    if (err) return rt_why_set(why, err, "%s: %s", replica->store_dir, rt_err_text(err));
+    if (err) return err;
     return opened->snapshot.at.index ? meta_snapshots_restore_now(replica->snapshots, why) : RT_OK;
 }
 
@@ -115,13 +122,35 @@ static rt_err store_open(struct meta_replica *replica, const struct opened *open
     return err ? rt_why_prefix(why, err, "store") : RT_OK;
 }
 
+// The log has lost what the store has applied: the store begins anew and the peers give the rest.
+// What was applied was acknowledged, so until then this node votes for nobody who has less.
+static rt_err store_begin_anew(struct meta_replica *replica, struct opened *opened,
+                               struct rt_why *why) {
+    struct meta_position had = meta_store_totals(replica->store).applied;
+    struct raft_position claimed = {had.index, had.term};
+    struct rt_buf aside = {0};
+    meta_store_close_files_now(replica->store);
+    rt_err err = store_put_aside(replica, &aside, why);
+    if (!err) err = meta_store_reopen_now(replica->store, why);
+    rt_log_error("meta",
+                 "the log is shorter than the store, which is made again from log and peers "
+                 "kept=%s applied=%" PRIu64,
+                 (const char *)aside.data, had.index);
+    rt_buf_fini(&aside);
+    if (raft_position_covers(claimed, opened->log.claimed_last)) opened->log.claimed_last = claimed;
+    return err;
+}
+
 // The store is at least as far as the snapshot, and not beyond what the log can continue.
-static rt_err store_fit(struct meta_replica *replica, const struct meta_snapshots_found *found,
-                        uint64_t log_last, struct rt_why *why) {
+static rt_err store_fit(struct meta_replica *replica, struct opened *opened, uint64_t log_last,
+                        struct rt_why *why) {
+    const struct meta_snapshots_found *found = &opened->snapshot;
     uint64_t applied = meta_store_totals(replica->store).applied.index;
     bool behind = applied < found->at.index;
     bool ahead = applied > log_last && applied > found->at.index;
     if (!behind && !ahead) return RT_OK;
+    if (!found->at.index && !opened->log.base.index && !replica->is_alone)
+        return store_begin_anew(replica, opened, why);
     if (!found->at.index)
         return rt_why_set(why, RT_ECORRUPT,
                           "the store has applied entry %" PRIu64 ", the log ends at %" PRIu64
@@ -159,10 +188,6 @@ static struct raft_options core_options(struct meta_replica *replica) {
     core.heartbeat_ticks = 1;
     core.planted_bugs = options->planted_bugs;
     core.entry_bytes_max = options->command_bytes_max;
-    if (options->log_entries_kept) {
-        core.trailing_entries = options->log_entries_kept;
-        core.lagging_entries_max = 10 * options->log_entries_kept;
-    }
     if (options->uncommitted_bytes_max) core.uncommitted_bytes_max = options->uncommitted_bytes_max;
     return core;
 }
@@ -175,6 +200,19 @@ static rt_err files_open(struct meta_replica *replica, struct opened *opened, st
     if (!err) err = snapshots_open(replica, &opened->snapshot, why);
     if (!err) err = store_open(replica, opened, why);
     return err;
+}
+
+// One that ran alone has a cluster of its own, and no address in it: beside the one that the other
+// servers found, its tree would be a second truth.
+static rt_err company_check(const struct meta_replica *replica, const struct raft *raft,
+                            struct rt_why *why) {
+    const struct raft_config *config = raft_config(raft);
+    bool was_alone = config->count == 1 && !config->members[0].address[0];
+    if (!was_alone || replica->is_alone) return RT_OK;
+    return rt_why_set(why, RT_EINVAL,
+                      "%s is of a server that ran alone, and there are %u server lines now: run it "
+                      "alone again, or empty its data directory",
+                      replica->data_dir, replica->options.member_count);
 }
 
 rt_err replica_core_start(struct meta_replica *replica, struct raft_position claimed,
@@ -201,6 +239,7 @@ rt_err replica_core_start(struct meta_replica *replica, struct raft_position cla
     struct restoring restoring = {.replay = {restore_each}, .raft = raft};
     err = meta_log_replay_now(replica->log, &restoring.replay, why);
     if (!err) err = raft_start(raft, why);
+    if (!err) err = company_check(replica, raft, why);
     if (err) {
         raft_free(raft);
         return err;
@@ -219,7 +258,7 @@ rt_err replica_bring_up_now(struct meta_replica *replica, struct rt_why *why) {
     if (err) return err;
     struct restoring measuring = {.replay = {restore_each}, .last = opened.log.base.index};
     err = meta_log_replay_now(replica->log, &measuring.replay, why);
-    if (!err) err = store_fit(replica, &opened.snapshot, measuring.last, why);
+    if (!err) err = store_fit(replica, &opened, measuring.last, why);
     if (err) return err;
     if (!meta_store_totals(replica->store).applied.index) meta_apply_genesis(replica->store);
     replica->found_log = opened.log;
@@ -257,7 +296,6 @@ static void tick(struct rt_timer *timer) {
     }
     // The very first tick counts already: a node that is alone leads with it.
     RT_IGNORE(replica_step(replica, &event));  // a tick is never refused
-    if (replica->queue_count) rt_flush_later(replica->loop, &replica->flush);
 }
 
 // LIFE
@@ -270,6 +308,8 @@ static void options_default(struct meta_replica_options *options) {
     if (!options->command_bytes_max) options->command_bytes_max = COMMAND_BYTES_MAX;
     if (!options->snapshot_entries) options->snapshot_entries = 100000;
     if (!options->snapshot_log_bytes) options->snapshot_log_bytes = 64 << 20;
+    if (!options->queue_bytes_max) options->queue_bytes_max = 256 << 20;
+    if (!options->command_bytes_max) options->command_bytes_max = REPLICA_COMMAND_BYTES_MAX;
     if (!options->node_id) options->node_id = 1;
 }
 
@@ -321,13 +361,17 @@ rt_err meta_replica_open_now(struct rt_machine *machine, struct rt_loop *loop,
                              const struct meta_replica_options *options,
                              struct meta_replica **replica, struct rt_why *why) {
     struct meta_replica *self = replica_new(machine, loop, options);
-    *replica = self;
+    *replica = NULL;
     rt_err err = identify(self, why);
     if (!err) err = peers_open(self, why);
     // Who joins learns the cluster first; who has been in one knows it.
     if (!err && self->identity.cluster) err = replica_bring_up_now(self, why);
     bool knows = self->is_alone || !self->is_virgin || self->is_joining;
     if (!err && self->log && knows) err = replica_core_start(self, (struct raft_position){0}, why);
+    if (err)
+        meta_replica_close(self, NULL);
+    else
+        *replica = self;
     return err;
 }
 
@@ -335,7 +379,8 @@ rt_err meta_replica_start(struct meta_replica *replica, struct rt_why *why) {
     (void)why;  // what can fail has been done
     replica->started = true;
     for (unsigned i = 0; i < replica->options.member_count; i++)
-        meta_peers_know(replica->peers, replica->members[i].id, replica->members[i].address);
+        RT_IGNORE(meta_peers_know(replica->peers, replica->members[i].id,
+                                  replica->members[i].address));  // there is room for members
     rt_timer_after(&replica->tick, 0);
     return RT_OK;
 }
@@ -347,8 +392,7 @@ struct meta_store *meta_replica_store(struct meta_replica *replica) {
 // CLOSING: the parts one after the other, each waited for.
 
 static void replica_free(struct meta_replica *replica) {
-    struct rt_task *closed = replica->closed;
-    rt_defer(replica->loop, closed);
+    if (replica->closed) rt_defer(replica->loop, replica->closed);
     raft_free(replica->raft);
     replica_letters_drop(replica);
     replica_requests_fini(replica);

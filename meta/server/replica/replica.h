@@ -22,6 +22,9 @@ struct meta_replica_events {
     void (*replaced)(struct meta_replica_events *events);
     // The outcome of requests submitted until now and not yet told may stay unknown.
     void (*interrupted)(struct meta_replica_events *events);
+    // The leader did not take this one (too large for it, or too much is queued there): it was not
+    // done and will not be. The others go on.
+    void (*refused)(struct meta_replica_events *events, uint64_t ticket);
     // Role, leader or readiness changed: meta_replica_status.
     void (*status_changed)(struct meta_replica_events *events);
     // There is room again after RT_EBUSY.
@@ -57,13 +60,15 @@ struct meta_replica_options {
     uint64_t log_entries_kept;  // [10000] behind a snapshot; ten times for a member that lags
     size_t cache_bytes, node_bytes;
     size_t uncommitted_bytes_max;
-    size_t command_bytes_max;  // [2 MiB] larger ones are refused; the same on all members
+    size_t command_bytes_max;  // [31 MiB] larger ones are refused
+    size_t queue_bytes_max;    // [256 MiB] of forwarded commands; beyond it they are refused
     bool sync;                 // forceSync
     unsigned planted_bugs;     // tests only
     struct meta_replica_events *events;
 };
 
-// Blocks until the node's own log is replayed into the core. Nothing is sent before `start`.
+// Blocks until the node's own log is replayed into the core. Nothing is sent before `start`. After
+// a failure there is no replica; what was opened is closed in the loop's next turns.
 RT_CHECK
 rt_err meta_replica_open_now(struct rt_machine *machine, struct rt_loop *loop,
                              const struct meta_replica_options *options,
@@ -79,7 +84,8 @@ struct meta_store *meta_replica_store(struct meta_replica *replica);
 // Unique over restarts of this node.
 uint64_t meta_replica_next_ticket(struct meta_replica *replica);
 // Takes over the encoded command (and empties the buffer) on RT_OK. RT_EAGAIN: no leader is known,
-// nothing was done. RT_EBUSY: too much is under way, try again at `drained`. RT_ETOOBIG: never.
+// nothing was done. RT_EBUSY: too much is under way, try again at `drained`. RT_ETOOBIG: no log
+// takes it.
 RT_CHECK
 rt_err meta_replica_submit(struct meta_replica *replica, struct rt_buf *command);
 

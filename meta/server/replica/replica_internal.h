@@ -9,11 +9,21 @@
 #ifndef GEMINGA_META_SERVER_REPLICA_REPLICA_INTERNAL_H
 #define GEMINGA_META_SERVER_REPLICA_REPLICA_INTERNAL_H
 
+#include <assert.h>
+
 #include "meta/server/log/log.h"
+#include "meta/server/log/segment.h"
 #include "meta/server/log/snapshots.h"
 #include "meta/server/replica/expiry.h"
 #include "meta/server/replica/peers.h"
 #include "meta/server/replica/replica.h"
+
+// With its message around it, a command fits in a frame between nodes and in a record of the log.
+enum { REPLICA_COMMAND_BYTES_MAX = 31 << 20 };
+static_assert((size_t)REPLICA_COMMAND_BYTES_MAX <= (size_t)META_RECORD_BODY_MAX,
+              "a command fits in a record");
+static_assert(REPLICA_COMMAND_BYTES_MAX + (1u << 20) <= (size_t)META_PEER_FRAME_MAX,
+              "and in a frame");
 
 struct replica_identity {
     uint64_t cluster, node;
@@ -73,6 +83,10 @@ struct meta_replica {
     struct rt_list queue;  // boxes to propose (leader)
     size_t queue_bytes, queue_count;
     bool proposing;
+    bool queue_waits;  // the core had no room; asked again when these have changed:
+    size_t waits_uncommitted;
+    uint64_t waits_transfer;
+    struct rt_log_limit refusal_limit;
     struct replica_own {  // submitted here, outcome not known: a ring
         uint64_t *tickets;
         size_t *sizes;
@@ -133,8 +147,12 @@ void replica_letters_drop(struct meta_replica *replica);
 // submit.c
 void replica_requests_init(struct meta_replica *replica);
 void replica_requests_fini(struct meta_replica *replica);
-void replica_enqueue(struct meta_replica *replica, struct rt_bytes command);  // copies it
 void replica_propose(struct meta_replica *replica, const struct meta_command *command);
+void replica_queue_go_on(struct meta_replica *replica);  // after each step
+void replica_forwarded(struct meta_replica *replica, uint64_t from, uint64_t term,
+                       struct rt_bytes command);
+void replica_refuse(struct meta_replica *replica, uint64_t to, const uint64_t *ticket);
+void replica_refused(struct meta_replica *replica, uint64_t ticket);  // by the leader
 void replica_outcome_seen(struct meta_replica *replica, const struct meta_outcome *outcome);
 void replica_interrupt(struct meta_replica *replica);  // if anything is under way
 void replica_leadership_changed(struct meta_replica *replica);
@@ -143,8 +161,6 @@ void replica_reads_done(struct meta_replica *replica, const struct raft_read_don
 
 // hearing.c
 void replica_hear_init(struct meta_replica *replica);
-void replica_send(struct meta_replica *replica, uint64_t to, enum meta_peer_frame type,
-                  struct rt_bytes body);
 void replica_virgin_tick(struct meta_replica *replica);
 
 // upkeep.c

@@ -1,7 +1,9 @@
 // Requests on their way: proposed here when this node leads, forwarded in order when another does.
 //
 // What was given to a leader is never given to another: whether it came into the log is not known,
-// and a second try could do it twice. When that leader goes, whoever waits is told so.
+// and a second try could do it twice. When that leader goes, whoever waits is told so. A command
+// that cannot be taken is refused by itself, before it is queued: behind that, all that is queued
+// is proposed, or lost with the leadership.
 #include <assert.h>
 #include <string.h>
 
@@ -11,8 +13,7 @@ enum {
     OWN_COUNT_MAX = 4000,
     OWN_BYTES_MAX = 16 << 20,
     PROPOSALS_MAX = 256,
-    PROPOSAL_BYTES_MAX = 1 << 20,
-    QUEUE_BYTES_MAX = 256 << 20  // of all followers; each bounds its own share
+    PROPOSAL_BYTES_MAX = 1 << 20
 };
 
 // WHAT WAS SUBMITTED HERE
@@ -45,8 +46,28 @@ static void own_pop(struct replica_own *own) {
     own->count--;
 }
 
+static bool own_remove(struct replica_own *own, uint64_t ticket) {
+    size_t at = 0;
+    while (at < own->count && own->tickets[(own->first + at) % own->capacity] != ticket) at++;
+    if (at == own->count) return false;
+    own->bytes -= own->sizes[(own->first + at) % own->capacity];
+    for (; at + 1 < own->count; at++) {
+        size_t to = (own->first + at) % own->capacity, from = (own->first + at + 1) % own->capacity;
+        own->tickets[to] = own->tickets[from];
+        own->sizes[to] = own->sizes[from];
+    }
+    own->count--;
+    return true;
+}
+
 static bool own_is_full(const struct meta_replica *replica) {
     return replica->own.count >= OWN_COUNT_MAX || replica->own.bytes >= OWN_BYTES_MAX;
+}
+
+static void drain(struct meta_replica *replica) {
+    if (!replica->told_busy || own_is_full(replica)) return;
+    replica->told_busy = false;
+    if (!replica->closing) replica->options.events->drained(replica->options.events);
 }
 
 // Outcomes come in the order of submission; one that is skipped will never come.
@@ -58,19 +79,20 @@ void replica_outcome_seen(struct meta_replica *replica, const struct meta_outcom
     while (own->count && own->tickets[own->first] - replica->ticket_first <=
                              outcome->ticket - replica->ticket_first)
         own_pop(own);
-    if (!replica->told_busy || own_is_full(replica)) return;
-    replica->told_busy = false;
-    replica->options.events->drained(replica->options.events);
+    drain(replica);
 }
 
 void replica_interrupt(struct meta_replica *replica) {
     bool any = replica->own.count || !rt_list_is_empty(&replica->syncs);
     while (replica->own.count) own_pop(&replica->own);
     if (any && !replica->closing) replica->options.events->interrupted(replica->options.events);
-    if (replica->told_busy && !replica->closing) {
-        replica->told_busy = false;
-        replica->options.events->drained(replica->options.events);
-    }
+    drain(replica);
+}
+
+void replica_refused(struct meta_replica *replica, uint64_t ticket) {
+    if (!own_remove(&replica->own, ticket)) return;
+    replica->options.events->refused(replica->options.events, ticket);
+    drain(replica);
 }
 
 // BOXES
@@ -102,12 +124,6 @@ static void box_out(struct meta_replica *replica, struct replica_box *box) {
     raft_payload_drop(&box->payload);
 }
 
-void replica_enqueue(struct meta_replica *replica, struct rt_bytes command) {
-    struct replica_box *box = box_new(replica);
-    rt_buf_append(&box->bytes, command);
-    box_added(replica, box);
-}
-
 void replica_propose(struct meta_replica *replica, const struct meta_command *command) {
     struct replica_box *box = box_new(replica);
     struct rt_writer w = rt_writer_into(&box->bytes);
@@ -118,9 +134,31 @@ void replica_propose(struct meta_replica *replica, const struct meta_command *co
 static void queue_clear(struct meta_replica *replica) {
     while (!rt_list_is_empty(&replica->queue))
         box_out(replica, rt_container_of(replica->queue.next, struct replica_box, link));
+    replica->queue_waits = false;
 }
 
 // PROPOSING
+
+// Refused with RT_EBUSY, the queue waits until something is committed or a transfer has ended: to
+// ask in every turn would keep the loop spinning until then.
+void replica_queue_go_on(struct meta_replica *replica) {
+    const struct raft_status *status = &replica->status;
+    bool moved = status->uncommitted_bytes < replica->waits_uncommitted ||
+                 status->transfer_to != replica->waits_transfer;
+    if (replica->proposing || !replica->queue_count) return;
+    if (replica->queue_waits && !moved) return;
+    replica->queue_waits = false;
+    rt_flush_later(replica->loop, &replica->flush);
+}
+
+static rt_err proposed(struct meta_replica *replica, const struct raft_event *event) {
+    replica->waits_uncommitted = replica->status.uncommitted_bytes;
+    replica->waits_transfer = replica->status.transfer_to;
+    replica->proposing = true;
+    rt_err err = replica_step(replica, event);
+    replica->proposing = false;
+    return err;
+}
 
 static int64_t stamp_now(struct meta_replica *replica) {
     int64_t now = (int64_t)(rt_machine_wall_ns(replica->machine) / RT_NS_PER_MS);
@@ -145,15 +183,17 @@ static bool propose_some(struct meta_replica *replica) {
     }
     if (!count) return false;
     struct raft_event event = {.kind = RAFT_PROPOSED, .proposals = {proposals, count}};
-    replica->proposing = true;
-    rt_err err = replica_step(replica, &event);
-    replica->proposing = false;
-    if (err == RT_EBUSY) return false;  // asked again with the next step: some are done by then
+    rt_err err = proposed(replica, &event);
+    if (err == RT_EBUSY) {
+        replica->queue_waits = true;
+        replica_queue_go_on(replica);
+        return false;
+    }
     if (err == RT_EAGAIN) {
         replica_leadership_changed(replica);
         return false;
     }
-    assert(!err);  // too large ones were never queued
+    assert(!err);  // sizes were checked when they were queued
     for (; count && !rt_list_is_empty(&replica->queue); count--)
         box_out(replica, rt_container_of(replica->queue.next, struct replica_box, link));
     return true;
@@ -175,7 +215,7 @@ static void syncs_ask(struct meta_replica *replica) {
 static void requests_flush(struct rt_flush *flush) {
     struct meta_replica *replica = rt_container_of(flush, struct meta_replica, flush);
     if (!replica->raft || replica->closing || replica->failing) return;
-    while (propose_some(replica)) continue;
+    while (!replica->queue_waits && propose_some(replica)) continue;
     syncs_ask(replica);
 }
 
@@ -191,12 +231,38 @@ static uint64_t ticket_of(struct rt_bytes command) {
     return rt_read_be64(&r);
 }
 
+static bool is_too_big(struct meta_replica *replica, uint64_t origin, size_t size) {
+    if (size <= replica->options.command_bytes_max) return false;
+    if (rt_log_allows(&replica->refusal_limit, "meta"))
+        rt_log_warn("meta",
+                    "a request is larger than the log takes origin=%llu bytes=%zu bytes_max=%zu",
+                    (unsigned long long)origin, size, replica->options.command_bytes_max);
+    return true;
+}
+
+static void enqueue(struct meta_replica *replica, struct rt_buf *command) {
+    struct replica_box *box = box_new(replica);
+    box->bytes = *command;
+    *command = (struct rt_buf){0};
+    box_added(replica, box);
+}
+
+static void forward(struct meta_replica *replica, struct rt_buf *command) {
+    struct rt_writer w;
+    rt_buf_clear(&replica->frame);
+    w = rt_writer_into(&replica->frame);
+    meta_peer_forward_encode(replica->status.term, rt_buf_bytes(command), &w);
+    meta_peers_send(replica->peers, replica->status.leader, rt_buf_bytes(&replica->frame));
+    rt_buf_fini(command);
+    *command = (struct rt_buf){0};
+}
+
 rt_err meta_replica_submit(struct meta_replica *replica, struct rt_buf *command) {
     bool leads = replica->raft && replica->status.role == RAFT_LEADER;
     uint64_t leader = replica->raft ? replica->status.leader : 0;
     if (!leader || replica->closing || replica->failing) return RT_EAGAIN;
     if (!leads && !meta_peers_is_connected(replica->peers, leader)) return RT_EAGAIN;
-    if (command->size > replica->options.command_bytes_max) return RT_ETOOBIG;
+    if (is_too_big(replica, replica->options.node_id, command->size)) return RT_ETOOBIG;
     if (own_is_full(replica)) {
         replica->told_busy = true;
         return RT_EBUSY;
@@ -204,17 +270,37 @@ rt_err meta_replica_submit(struct meta_replica *replica, struct rt_buf *command)
     own_add(&replica->own, ticket_of(rt_buf_bytes(command)), command->size);
     replica->sent_to = leader;
     replica->sent_term = replica->status.term;
-    if (leads) {
-        struct replica_box *box = box_new(replica);
-        box->bytes = *command;
-        *command = (struct rt_buf){0};
-        box_added(replica, box);
-    } else {
-        replica_send(replica, leader, META_PEER_FORWARD, rt_buf_bytes(command));
-        rt_buf_fini(command);
-        *command = (struct rt_buf){0};
-    }
+    if (leads)
+        enqueue(replica, command);
+    else
+        forward(replica, command);
     return RT_OK;
+}
+
+void replica_refuse(struct meta_replica *replica, uint64_t to, const uint64_t *ticket) {
+    struct rt_writer w;
+    rt_buf_clear(&replica->frame);
+    w = rt_writer_into(&replica->frame);
+    meta_peer_refused_encode(ticket, &w);
+    meta_peers_send(replica->peers, to, rt_buf_bytes(&replica->frame));
+}
+
+void replica_forwarded(struct meta_replica *replica, uint64_t from, uint64_t term,
+                       struct rt_bytes command) {
+    bool leads = replica->status.role == RAFT_LEADER && replica->status.term == term;
+    bool full = replica->queue_bytes + command.size > replica->options.queue_bytes_max;
+    if (!leads) {
+        replica_refuse(replica, from, NULL);
+        return;
+    }
+    if (is_too_big(replica, from, command.size) || full) {
+        uint64_t ticket = ticket_of(command);
+        replica_refuse(replica, from, &ticket);
+        return;
+    }
+    struct rt_buf copy = {0};
+    rt_buf_append(&copy, command);
+    enqueue(replica, &copy);
 }
 
 // What was given to the old leader stays with it.
@@ -258,6 +344,7 @@ void replica_requests_init(struct meta_replica *replica) {
     rt_list_init(&replica->syncs);
     rt_list_init(&replica->new_syncs);
     rt_flush_init(&replica->flush, requests_flush, "meta.propose");
+    replica->refusal_limit.burst = 5;
     rt_machine_entropy(replica->machine, &replica->ticket_first, sizeof(replica->ticket_first));
     replica->ticket = replica->ticket_first;
 }

@@ -213,6 +213,12 @@ void meta_server_on_interrupted(struct meta_server *server) {
     if (server->reconfig.is_under_way) meta_conn_close(server->reconfig.pending->conn, RT_EAGAIN);
 }
 
+void meta_server_on_refused(struct meta_server *server, uint64_t ticket) {
+    struct meta_pending *pending = NULL;
+    HASH_FIND(hh, server->waiting, &ticket, sizeof(ticket), pending);
+    if (pending) meta_conn_close(pending->conn, RT_ETOOBIG);
+}
+
 static void leaderless_fire(struct rt_timer *timer) {
     struct meta_server *server = rt_container_of(timer, struct meta_server, leaderless);
     struct meta_replica_status status;

@@ -57,6 +57,7 @@ void meta_server_close(struct meta_server *server, struct rt_task *closed);
 void meta_server_on_applied(struct meta_server *server, const struct meta_outcome *outcome);
 void meta_server_on_replaced(struct meta_server *server);
 void meta_server_on_interrupted(struct meta_server *server);
+void meta_server_on_refused(struct meta_server *server, uint64_t ticket);
 void meta_server_on_status_changed(struct meta_server *server);
 void meta_server_on_drained(struct meta_server *server);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/backend.h"
 #include "runtime/file.h"
 #include "runtime/mem.h"
 
@@ -20,8 +21,7 @@ static void on_applied(struct meta_replica_events *events, const struct meta_out
     if (outcome->zxid <= node->zxid_last) node->is_out_of_order = true;
     node->zxid_last = outcome->zxid;
     if (outcome->origin != node->options.node_id) return;
-    cr_assert(node->outcome_count < STAGE_OUTCOMES_MAX);
-    node->outcomes[node->outcome_count++] = (struct stage_outcome){
+    node->outcomes[node->outcome_count++ % STAGE_OUTCOMES_MAX] = (struct stage_outcome){
         outcome->ticket, outcome->verdict, outcome->zxid, outcome->reply.header.err};
 }
 
@@ -33,6 +33,12 @@ static void on_replaced(struct meta_replica_events *events) {
 
 static void on_interrupted(struct meta_replica_events *events) {
     node_of(events)->interrupted++;
+}
+
+static void on_refused(struct meta_replica_events *events, uint64_t ticket) {
+    struct stage_node *node = node_of(events);
+    cr_assert(node->refused_count < STAGE_REFUSED_MAX);
+    node->refused[node->refused_count++] = ticket;
 }
 
 static void on_status_changed(struct meta_replica_events *events) {
@@ -61,7 +67,10 @@ static void node_boot(struct rt_sim_program *program, struct rt_machine *machine
     node->wipes = false;
     node->open_err = meta_replica_open_now(machine, rt_machine_loop(machine, 0), &node->options,
                                            &replica, &node->why);
-    if (node->open_err) return;
+    if (node->open_err) {
+        cr_assert_null(replica);
+        return;
+    }
     node->replica = replica;
     cr_assert_eq(meta_replica_start(replica, &node->why), RT_OK);
     struct meta_store *store = meta_replica_store(replica);
@@ -83,7 +92,7 @@ void stage_open(struct stage *stage, unsigned count, unsigned founders, uint64_t
         char name[8];
         *node = (struct stage_node){.stage = stage,
                                     .program = {node_boot, node_crashed},
-                                    .events = {on_applied, on_replaced, on_interrupted,
+                                    .events = {on_applied, on_replaced, on_interrupted, on_refused,
                                                on_status_changed, on_drained, on_failed}};
         snprintf(name, sizeof(name), "m%u", i + 1);
         node->sim_node = rt_sim_node_add(stage->sim, name, 1, &node->program);
@@ -148,6 +157,49 @@ void stage_run(struct stage_node *node, void (*piece)(struct stage_node *, void 
     while (!node->is_done) cr_assert(rt_sim_step(node->stage->sim));
 }
 
+static void on_closed(struct rt_task *task) {
+    rt_container_of(task, struct stage_node, closed_task)->is_closed = true;
+}
+
+static void shut_piece(struct stage_node *node, void *argument) {
+    struct meta_replica *replica = node->replica;
+    (void)argument;
+    node->is_closed = false;
+    node->replica = NULL;
+    rt_task_init(&node->closed_task, on_closed, "test.closed");
+    meta_replica_close(replica, &node->closed_task);
+}
+
+void stage_shut(struct stage *stage, uint64_t id) {
+    struct stage_node *node = stage_node(stage, id);
+    stage_run(node, shut_piece, NULL);
+    while (!node->is_closed) cr_assert(rt_sim_step(stage->sim));
+}
+
+static void heap_piece(struct stage_node *node, void *argument) {
+    (void)node;
+    struct rt_heap *heap = rt_heap_enter(NULL);  // to learn which it is
+    rt_heap_enter(heap);
+    *(size_t *)argument = rt_heap_bytes(heap);
+}
+
+size_t stage_heap_bytes(struct stage_node *node) {
+    size_t bytes = 0;
+    stage_run(node, heap_piece, &bytes);
+    return bytes;
+}
+
+void stage_cut(struct stage *stage, uint64_t one, uint64_t other) {
+    struct rt_sim_node *a = stage_node(stage, one)->sim_node;
+    struct rt_sim_node *b = stage_node(stage, other)->sim_node;
+    rt_sim_cut(stage->sim, a, b);
+    rt_sim_cut(stage->sim, b, a);
+}
+
+void stage_heal(struct stage *stage) {
+    rt_sim_heal_all(stage->sim);
+}
+
 void stage_pass(struct stage *stage, uint64_t ms) {
     rt_sim_run_for(stage->sim, ms * RT_NS_PER_MS);
 }
@@ -183,7 +235,7 @@ static bool has_leader(struct rt_sim_condition *condition) {
         leader = status.raft.leader;
     }
     waiting->leader = leader;
-    return leader && is_up(stage_node(waiting->stage, leader)) &&
+    return leader && leader != waiting->number && is_up(stage_node(waiting->stage, leader)) &&
            stage_status(stage_node(waiting->stage, leader)).raft.role == RAFT_LEADER;
 }
 
@@ -193,16 +245,35 @@ uint64_t stage_leader(struct stage *stage) {
     return waiting.leader;
 }
 
+uint64_t stage_leader_but(struct stage *stage, uint64_t other) {
+    struct waiting waiting = {.stage = stage, .number = other};
+    wait_for(&waiting, has_leader, "another leader");
+    return waiting.leader;
+}
+
+static void transfer_piece(struct stage_node *node, void *argument) {
+    cr_assert_eq(meta_replica_transfer(node->replica, *(const uint64_t *)argument), RT_OK);
+}
+
+void stage_transfer(struct stage_node *node, uint64_t to) {
+    stage_run(node, transfer_piece, &to);
+}
+
+void stage_lead(struct stage *stage, uint64_t id) {
+    uint64_t leader = stage_leader(stage);
+    if (leader == id) return;
+    stage_transfer(stage_node(stage, leader), id);
+    cr_assert_eq(stage_leader_but(stage, leader), id);
+}
+
 static bool is_agreed(struct rt_sim_condition *condition) {
     struct waiting *waiting = rt_container_of(condition, struct waiting, condition);
     struct meta_store_totals first = {0};
-    bool any = false;
     for (unsigned i = 0; i < waiting->stage->count; i++) {
         if (!is_up(&waiting->stage->nodes[i])) continue;
         if (!meta_replica_store(waiting->stage->nodes[i].replica)) return false;
         struct meta_store_totals totals = stage_totals(&waiting->stage->nodes[i]);
-        if (!any) first = totals;
-        any = true;
+        if (!first.applied.index) first = totals;
         if (totals.applied.index != first.applied.index || totals.digest != first.digest)
             return false;
     }
@@ -277,6 +348,37 @@ static void submit_piece(struct stage_node *node, void *argument) {
     rt_buf_fini(&bytes);
 }
 
+struct many {
+    const char *prefix;
+    unsigned count, taken;
+    uint64_t first;
+};
+
+static void many_piece(struct stage_node *node, void *argument) {
+    struct many *many = argument;
+    struct rt_buf payload = {0};
+    many->first = 0;
+    for (; many->taken < many->count; many->taken++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/%s%u", many->prefix, many->taken);
+        struct meta_command command =
+            stage_create(node->stage, path, (struct rt_bytes){0}, 0, &payload);
+        struct submission submission = {.command = &command};
+        submit_piece(node, &submission);
+        if (!many->taken) many->first = submission.ticket;
+        if (submission.err) break;
+    }
+    rt_buf_fini(&payload);
+}
+
+unsigned stage_submit_many(struct stage_node *node, const char *prefix, unsigned count,
+                           uint64_t *first) {
+    struct many many = {.prefix = prefix, .count = count};
+    stage_run(node, many_piece, &many);
+    *first = many.first;
+    return many.taken;
+}
+
 uint64_t stage_submit(struct stage_node *node, struct meta_command *command, rt_err *err) {
     struct submission submission = {.command = command};
     stage_run(node, submit_piece, &submission);
@@ -285,8 +387,12 @@ uint64_t stage_submit(struct stage_node *node, struct meta_command *command, rt_
 }
 
 const struct stage_outcome *stage_outcome(const struct stage_node *node, uint64_t ticket) {
-    for (size_t i = node->outcome_count; i > 0; i--) {
-        if (node->outcomes[i - 1].ticket == ticket) return &node->outcomes[i - 1];
+    size_t kept =
+        node->outcome_count < STAGE_OUTCOMES_MAX ? node->outcome_count : STAGE_OUTCOMES_MAX;
+    for (size_t i = 1; i <= kept; i++) {
+        const struct stage_outcome *outcome =
+            &node->outcomes[(node->outcome_count - i) % STAGE_OUTCOMES_MAX];
+        if (outcome->ticket == ticket) return outcome;
     }
     return NULL;
 }

@@ -7,7 +7,7 @@
 #include "meta/server/replica/replica.h"
 #include "runtime/sim/sim.h"
 
-enum { STAGE_NODES_MAX = 4, STAGE_OUTCOMES_MAX = 4096 };
+enum { STAGE_NODES_MAX = 4, STAGE_OUTCOMES_MAX = 8192, STAGE_REFUSED_MAX = 16 };
 
 struct stage;
 
@@ -31,11 +31,14 @@ struct stage_node {
     bool wipes;  // the disk is a new one at the next start
     bool has_failed;
     char failure[256];
-    unsigned interrupted, replaced, drained, closed;
+    unsigned interrupted, replaced, drained;
+    bool is_closed;
     struct rt_task closed_task;
-    // Own ones, in the order in which they were told.
+    // Own ones, in the order in which they were told: the last of them, in a ring.
     struct stage_outcome outcomes[STAGE_OUTCOMES_MAX];
-    size_t outcome_count;
+    size_t outcome_count;  // of all there ever were
+    uint64_t refused[STAGE_REFUSED_MAX];
+    unsigned refused_count;
     // Of all entries, in order.
     int64_t zxid_last;
     bool is_out_of_order;
@@ -62,12 +65,21 @@ void stage_start(struct stage *stage, uint64_t id);
 void stage_start_all(struct stage *stage);
 void stage_crash(struct stage *stage, uint64_t id, enum rt_sim_crash_kind kind);
 void stage_run(struct stage_node *node, void (*piece)(struct stage_node *, void *), void *argument);
+void stage_shut(struct stage *stage, uint64_t id);  // closes the replica; the process goes on
+// What the process holds.
+size_t stage_heap_bytes(struct stage_node *node);
+// Between the nodes of `one` and `other`, both ways.
+void stage_cut(struct stage *stage, uint64_t one, uint64_t other);
+void stage_heal(struct stage *stage);
 void stage_pass(struct stage *stage, uint64_t ms);
 
 // These go on until it is so, and fail the test after a minute.
 uint64_t stage_leader(struct stage *stage);  // a ready one that all running nodes follow
 void stage_agree(struct stage *stage);       // all running nodes have one state
 void stage_applies(struct stage *stage, uint64_t id, uint64_t index);
+uint64_t stage_leader_but(struct stage *stage, uint64_t other);  // another than that one
+void stage_transfer(struct stage_node *node, uint64_t to);       // asks for it, which is taken
+void stage_lead(struct stage *stage, uint64_t id);               // hands leadership to it
 
 struct meta_replica_status stage_status(struct stage_node *node);
 struct meta_store_totals stage_totals(struct stage_node *node);
@@ -75,6 +87,10 @@ const struct meta_znode *stage_find(struct stage_node *node, const char *path);
 
 // Submits and does not wait. The ticket is 0 when it was refused.
 uint64_t stage_submit(struct stage_node *node, struct meta_command *command, rt_err *err);
+// `count` creations of PREFIX0 and so on in one turn; returns how many were taken. Their tickets
+// follow the first one.
+unsigned stage_submit_many(struct stage_node *node, const char *prefix, unsigned count,
+                           uint64_t *first);
 // The outcome of a ticket, if it was told.
 const struct stage_outcome *stage_outcome(const struct stage_node *node, uint64_t ticket);
 // Submits and waits.

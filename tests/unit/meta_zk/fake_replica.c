@@ -221,6 +221,22 @@ void fake_replica_interrupt(struct meta_replica *replica) {
     meta_server_on_interrupted(replica->server);
 }
 
+void fake_replica_refuse_last(struct meta_replica *replica) {
+    assert(!rt_list_is_empty(&replica->queue));
+    struct queued *queued = rt_container_of(replica->queue.prev, struct queued, link);
+    struct rt_arena arena = {0};
+    struct meta_command command;
+    rt_err err = meta_command_decode(rt_buf_bytes(&queued->command), &arena, &command);
+    assert(!err);
+    uint64_t ticket = command.ticket;
+    rt_arena_fini(&arena);
+    rt_list_remove(&queued->link);
+    replica->queued--;
+    rt_buf_fini(&queued->command);
+    rt_free(queued);
+    meta_server_on_refused(replica->server, ticket);
+}
+
 void fake_replica_lead(struct meta_replica *replica, bool has_leader) {
     replica->is_serving = has_leader;
     replica->leaderless_ns = has_leader ? 0 : rt_loop_now(replica->loop);

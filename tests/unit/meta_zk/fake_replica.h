@@ -39,6 +39,8 @@ void fake_replica_attach_elsewhere(struct meta_replica *replica,
                                    const struct meta_session *session);
 // As if another leader came: what was not applied is lost.
 void fake_replica_interrupt(struct meta_replica *replica);
+// As if the leader had not taken the last one: only that is lost.
+void fake_replica_refuse_last(struct meta_replica *replica);
 void fake_replica_lead(struct meta_replica *replica, bool has_leader);
 void fake_replica_members(struct meta_replica *replica, unsigned count);
 

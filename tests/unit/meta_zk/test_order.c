@@ -247,6 +247,32 @@ Test(meta_zk_order, only_connections_that_wait_for_an_outcome_are_interrupted) {
     stage_close(&stage);
 }
 
+static void refuse_last(struct stage *stage) {
+    fake_replica_refuse_last(&stage->replica);
+    meta_server_on_refused(stage->server, 1234567);  // nobody's
+}
+
+static void release_held(struct stage *stage) {
+    fake_replica_release(&stage->replica);
+}
+
+Test(meta_zk_order, only_the_connection_whose_command_was_refused_is_closed) {
+    struct stage stage;
+    stage_init(&stage);
+    stage_open(&stage);
+    for (unsigned i = 0; i < 2; i++) stage_enter(&stage, i);
+    stage_act(&stage, hold);
+    ask_create(&stage, 0, 1, "/a");
+    stage_go(&stage);
+    ask_create(&stage, 1, 1, "/b");
+    stage_go(&stage);
+    stage_act(&stage, refuse_last);
+    stage_expect(&stage, 1, "closed ");
+    stage_act(&stage, release_held);
+    stage_expect(&stage, 0, "1:OK=/a ");
+    stage_close(&stage);
+}
+
 static void lose_leader(struct stage *stage) {
     fake_replica_lead(&stage->replica, false);
 }
