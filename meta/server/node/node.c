@@ -7,8 +7,6 @@
 
 #include "meta/server/node/admin.h"
 
-// A command is a request with whom it comes from.
-enum { COMMAND_EXTRA = 64 << 10 };
 enum { ADDRESS_SIZE = 320, TRANSFER_MS = 1000, TRANSFER_LOOK_MS = 10 };
 
 static void part_closed(struct rt_task *task);
@@ -87,7 +85,6 @@ static rt_err replica_open(struct meta_node *node, struct rt_why *why) {
         .snapshot_entries = (uint64_t)values->snap_count,
         .cache_bytes = (size_t)values->cache_bytes,
         .node_bytes = (size_t)values->node_bytes,
-        .command_bytes_max = COMMAND_EXTRA + 2 * (size_t)values->frame_size_max,
         .sync = values->force_sync,
         .planted_bugs = node->options.planted_bugs,
         .events = &node->events};

@@ -10,7 +10,10 @@ enum {
     RETRY_MIN_MS = 50,
     RETRY_MAX_MS = 1000,
     INCOMING_MAX = 256,
-    STRANGERS_MAX = 32
+    STRANGERS_MAX = 32,
+    PULSE_MS = 1000,
+    UNANSWERED_MAX = 5,
+    SILENT_MAX = 10
 };
 
 struct peer {
@@ -122,7 +125,7 @@ static void peer_on_closed(struct rt_conn *conn, rt_err why) {
     struct meta_peers *peers = peer->peers;
     bool was_greeted = peer->greeted;
     uint64_t id = peer->id;
-    peer->dialing = peer->greeted = false;
+    peer->dialing = peer->greeted = peer->open = false;
     if (!peers->closing && !peer->announced) {
         rt_log_info("meta", "no connection to a peer peer=%llu address=%s reason=%s",
                     (unsigned long long)id, peer->address, rt_err_text(why));
@@ -276,6 +279,10 @@ static void incoming_on_frame(struct rt_conn *conn, const struct rt_frame *frame
     struct rt_bytes bytes = rt_frame_bytes(frame, 0, frame->size);
     incoming->silent = 0;
     if (incoming->from) {
+        if (bytes.size == 1 && bytes.data[0] == META_PEER_PING) {
+            pong_send(conn);
+            return;
+        }
         rt_err err = bytes.size ? events->received(events, incoming->from, bytes) : RT_EPROTO;
         if (!err) return;
         if (rt_log_allows(&peers->limit, "meta"))

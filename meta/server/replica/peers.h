@@ -30,7 +30,6 @@ struct meta_peers_options {
     uint64_t self;
     const char *listen;  // NULL: nobody dials us
     const struct rt_tls *tls;
-    size_t frame_size_max;
     struct meta_peers_events *events;
 };
 

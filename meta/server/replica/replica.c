@@ -8,10 +8,6 @@
 #include "meta/server/replica/replica_internal.h"
 
 enum { URL_SIZE = RAFT_ADDRESS_SIZE + 24, LOOKING_TICKS = 10 };
-enum {
-    COMMAND_BYTES_MAX = 2 << 20,
-    PEER_FRAME_MAX = 8 << 20  // beside one command, which always fits
-};
 
 void replica_fail(struct meta_replica *replica, rt_err err, const char *what) {
     if (replica->failing || replica->closing) return;
@@ -188,6 +184,10 @@ static struct raft_options core_options(struct meta_replica *replica) {
     core.heartbeat_ticks = 1;
     core.planted_bugs = options->planted_bugs;
     core.entry_bytes_max = options->command_bytes_max;
+    if (options->log_entries_kept) {
+        core.trailing_entries = options->log_entries_kept;
+        core.lagging_entries_max = 10 * options->log_entries_kept;
+    }
     if (options->uncommitted_bytes_max) core.uncommitted_bytes_max = options->uncommitted_bytes_max;
     return core;
 }
@@ -305,7 +305,6 @@ static void options_default(struct meta_replica_options *options) {
     if (!options->election_ms) options->election_ms = 500;
     if (!options->session_tick_ms) options->session_tick_ms = 2000;
     if (!options->container_reap_max) options->container_reap_max = 10000;
-    if (!options->command_bytes_max) options->command_bytes_max = COMMAND_BYTES_MAX;
     if (!options->snapshot_entries) options->snapshot_entries = 100000;
     if (!options->snapshot_log_bytes) options->snapshot_log_bytes = 64 << 20;
     if (!options->queue_bytes_max) options->queue_bytes_max = 256 << 20;
@@ -317,11 +316,8 @@ static rt_err peers_open(struct meta_replica *replica, struct rt_why *why) {
     char listen[URL_SIZE] = "";
     const struct meta_replica_options *options = &replica->options;
     const char *scheme = options->peer_tls ? "tls+tcp" : "tcp";
-    struct meta_peers_options peers = {.self = options->node_id,
-                                       .tls = options->peer_tls,
-                                       .frame_size_max =
-                                           PEER_FRAME_MAX + options->command_bytes_max,
-                                       .events = &replica->peer_events};
+    struct meta_peers_options peers = {
+        .self = options->node_id, .tls = options->peer_tls, .events = &replica->peer_events};
     for (unsigned i = 0; i < options->member_count && !replica->is_alone; i++) {
         if (replica->members[i].id != options->node_id) continue;
         if (!meta_peer_url(replica->members[i].address, scheme, true, listen, sizeof(listen)))

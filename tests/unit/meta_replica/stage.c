@@ -269,11 +269,13 @@ void stage_lead(struct stage *stage, uint64_t id) {
 static bool is_agreed(struct rt_sim_condition *condition) {
     struct waiting *waiting = rt_container_of(condition, struct waiting, condition);
     struct meta_store_totals first = {0};
+    bool any = false;
     for (unsigned i = 0; i < waiting->stage->count; i++) {
         if (!is_up(&waiting->stage->nodes[i])) continue;
         if (!meta_replica_store(waiting->stage->nodes[i].replica)) return false;
         struct meta_store_totals totals = stage_totals(&waiting->stage->nodes[i]);
-        if (!first.applied.index) first = totals;
+        if (!any) first = totals;
+        any = true;
         if (totals.applied.index != first.applied.index || totals.digest != first.digest)
             return false;
     }
