@@ -256,10 +256,12 @@ class Connection:
                 return None
             self.buffer += piece
 
-    def hello(self, timeout=40000, session=0, password=bytes(16), zxid=0, read_only=False):
+    def hello(self, timeout=40000, session=0, password=bytes(16), zxid=0, read_only=False,
+              behind=b""):
+        """`behind`: frames that go out in one piece with the greeting."""
         tail = b"" if read_only is None else struct.pack(">?", read_only)
         self.send(frame(struct.pack(">iqiq", 0, zxid, timeout, session) + pack_sized(password)
-                        + tail))
+                        + tail) + behind)
         payload = self.receive()
         if payload is None:
             return Closed()

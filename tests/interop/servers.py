@@ -52,15 +52,19 @@ def program():
     return os.environ.get("GEMINGA", str(ROOT / "build/geminga"))
 
 
-def jars():
-    """The class path of Apache ZooKeeper and Curator; fetched anew only when the pom changes."""
-    folder, stamp = WORK / "jars", WORK / "jars.sha256"
+def jars(version=None):
+    """The class path of Apache ZooKeeper and Curator, fetched anew only when the pom changes; with a
+    version, that of another ZooKeeper."""
+    name = f"jars-{version}" if version else "jars"
+    folder, stamp = WORK / name, WORK / f"{name}.sha256"
     digest = hashlib.sha256(POM.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        subprocess.run(["mvn", "-q", "-B", "-f", str(POM), f"{MAVEN_PLUGIN}:copy-dependencies",
-                        f"-DoutputDirectory={folder}"], check=True, stdin=subprocess.DEVNULL)
+        other = [f"-Dzookeeper.version={version}"] if version else []
+        subprocess.run(["mvn", "-q", "-B", "-f", str(POM), *other,
+                        f"{MAVEN_PLUGIN}:copy-dependencies", f"-DoutputDirectory={folder}"],
+                       check=True, stdin=subprocess.DEVNULL)
         stamp.write_text(digest)
     return f"{folder}/*"
 
