@@ -57,7 +57,7 @@ DOORS = {
     "jwt.h": ("broker/*",),
     "curl/*": ("runtime/real/*",),
     "roaring/*": ("broker/*",),
-    "uthash.h": ("*",),
+    "uthash.h": ("runtime/hash.h",),
     "utlist.h": ("*",),
     "utarray.h": ("*",),
     "criterion/*": ("tests/*",),

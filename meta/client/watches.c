@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "proto/zookeeper_path.h"
-
-#define uthash_malloc(size) rt_alloc(size)
-#define uthash_free(memory, size) rt_free(memory)
-#include <uthash.h>
+#include "runtime/hash.h"
 
 enum {
     STANDARD_DATA = 1u << META_CLIENT_WATCH_DATA | 1u << META_CLIENT_WATCH_EXIST,

@@ -1,10 +1,6 @@
 #include "meta/server/replica/expiry.h"
+#include "runtime/hash.h"
 #include "runtime/mem.h"
-
-// Before uthash.h: its memory is ours.
-#define uthash_malloc(size) rt_alloc(size)
-#define uthash_free(memory, size) rt_free(memory)
-#include <uthash.h>
 
 enum {
     BUCKETS = 1024

@@ -269,7 +269,7 @@ rt_err replica_bring_up_now(struct meta_replica *replica, struct rt_why *why) {
 }
 
 static rt_err identify(struct meta_replica *replica, struct rt_why *why) {
-    bool found;
+    bool found = false;
     rt_err err = rt_dir_create_now(replica->machine, replica->data_dir, why);
     if (!err) err = replica_identity_read_now(replica, &found, why);
     if (err || found || replica->is_joining) return err;

@@ -1,15 +1,11 @@
 // What a leader does beside leading: sessions that have gone silent are closed, containers and TTL
 // nodes that are due are removed, each by a command like any other. And what every node does: it
 // tells the leader which sessions it heard from, and takes snapshots.
+#include "meta/server/replica/replica_internal.h"
+#include "runtime/hash.h"
+#include "runtime/mem.h"
 #include <stdlib.h>
 #include <string.h>
-// Before uthash.h: its memory is ours.
-#define uthash_malloc(size) rt_alloc(size)
-#define uthash_free(memory, size) rt_free(memory)
-#include <uthash.h>
-
-#include "meta/server/replica/replica_internal.h"
-#include "runtime/mem.h"
 
 // SESSIONS
 

@@ -1,14 +1,10 @@
 #include "meta/server/watch/watches.h"
 #include "runtime/mem.h"
 
+#include "proto/zookeeper_path.h"
+#include "runtime/hash.h"
 #include <assert.h>
 #include <string.h>
-// Before uthash.h: its memory is ours.
-#define uthash_malloc(size) rt_alloc(size)
-#define uthash_free(memory, size) rt_free(memory)
-#include <uthash.h>
-
-#include "proto/zookeeper_path.h"
 
 // All that one watcher holds on one path.
 struct watch {

@@ -12,14 +12,10 @@
 #ifndef GEMINGA_META_SERVER_ZK_CONN_H
 #define GEMINGA_META_SERVER_ZK_CONN_H
 
-// Before uthash.h, wherever that comes from: its memory is ours.
-#define uthash_malloc(size) rt_alloc(size)
-#define uthash_free(memory, size) rt_free(memory)
-#include <uthash.h>
-
 #include "meta/server/tree/acl.h"
 #include "meta/server/tree/read.h"
 #include "meta/server/zk/server.h"
+#include "runtime/hash.h"
 #include "runtime/metrics.h"
 
 struct meta_conn;
