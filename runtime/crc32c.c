@@ -1,10 +1,9 @@
-// A CRC is linear: advancing it over zeroes is a matrix of bits, so each table row is the XOR of
-// the eight entries whose index has a single bit set. Only those are written down, the rest is
-// expanded by the compiler; test_crc32c.c checks them against the definition, bit by bit.
 #include "runtime/crc32c.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "runtime/crc_rows.h"
 
 #if defined(__x86_64__)
 #    include <nmmintrin.h>
@@ -19,43 +18,24 @@
 #    define HAVE_CRC_INSTRUCTION 0
 #endif
 
-#define PICK(i, bit, value) ((i) >> (bit)&1 ? UINT32_C(value) : 0)
-#define ENTRY(i, a, b, c, d, e, f, g, h)                                             \
-    (PICK(i, 0, a) ^ PICK(i, 1, b) ^ PICK(i, 2, c) ^ PICK(i, 3, d) ^ PICK(i, 4, e) ^ \
-     PICK(i, 5, f) ^ PICK(i, 6, g) ^ PICK(i, 7, h))
-#define ENTRIES_4(i, ...)                                                            \
-    ENTRY(i, __VA_ARGS__), ENTRY((i) + 1, __VA_ARGS__), ENTRY((i) + 2, __VA_ARGS__), \
-        ENTRY((i) + 3, __VA_ARGS__)
-#define ENTRIES_16(i, ...)                                                                       \
-    ENTRIES_4(i, __VA_ARGS__), ENTRIES_4((i) + 4, __VA_ARGS__), ENTRIES_4((i) + 8, __VA_ARGS__), \
-        ENTRIES_4((i) + 12, __VA_ARGS__)
-#define ENTRIES_64(i, ...)                                         \
-    ENTRIES_16(i, __VA_ARGS__), ENTRIES_16((i) + 16, __VA_ARGS__), \
-        ENTRIES_16((i) + 32, __VA_ARGS__), ENTRIES_16((i) + 48, __VA_ARGS__)
-#define ROW(...)                                                                               \
-    {                                                                                          \
-        ENTRIES_64(0, __VA_ARGS__), ENTRIES_64(64, __VA_ARGS__), ENTRIES_64(128, __VA_ARGS__), \
-            ENTRIES_64(192, __VA_ARGS__)                                                       \
-    }
-
 // behind[k][byte]: the CRC of that byte followed by k zero bytes.
 static const uint32_t behind[8][256] = {
-    ROW(0xf26b8303, 0xe13b70f7, 0xc79a971f, 0x8ad958cf, 0x105ec76f, 0x20bd8ede, 0x417b1dbc,
-        0x82f63b78),
-    ROW(0x13a29877, 0x274530ee, 0x4e8a61dc, 0x9d14c3b8, 0x3fc5f181, 0x7f8be302, 0xff17c604,
-        0xfbc3faf9),
-    ROW(0xa541927e, 0x4f6f520d, 0x9edea41a, 0x38513ec5, 0x70a27d8a, 0xe144fb14, 0xc76580d9,
-        0x8b277743),
-    ROW(0xdd45aab8, 0xbf672381, 0x7b2231f3, 0xf64463e6, 0xe964b13d, 0xd725148b, 0xaba65fe7,
-        0x52a0c93f),
-    ROW(0x38116fac, 0x7022df58, 0xe045beb0, 0xc5670b91, 0x8f2261d3, 0x1ba8b557, 0x37516aae,
-        0x6ea2d55c),
-    ROW(0xef306b19, 0xdb8ca0c3, 0xb2f53777, 0x6006181f, 0xc00c303e, 0x85f4168d, 0x0e045beb,
-        0x1c08b7d6),
-    ROW(0x68032cc8, 0xd0065990, 0xa5e0c5d1, 0x4e2dfd53, 0x9c5bfaa6, 0x3d5b83bd, 0x7ab7077a,
-        0xf56e0ef4),
-    ROW(0x493c7d27, 0x9278fa4e, 0x211d826d, 0x423b04da, 0x847609b4, 0x0d006599, 0x1a00cb32,
-        0x34019664),
+    RT_CRC_ROW(0xf26b8303, 0xe13b70f7, 0xc79a971f, 0x8ad958cf, 0x105ec76f, 0x20bd8ede, 0x417b1dbc,
+               0x82f63b78),
+    RT_CRC_ROW(0x13a29877, 0x274530ee, 0x4e8a61dc, 0x9d14c3b8, 0x3fc5f181, 0x7f8be302, 0xff17c604,
+               0xfbc3faf9),
+    RT_CRC_ROW(0xa541927e, 0x4f6f520d, 0x9edea41a, 0x38513ec5, 0x70a27d8a, 0xe144fb14, 0xc76580d9,
+               0x8b277743),
+    RT_CRC_ROW(0xdd45aab8, 0xbf672381, 0x7b2231f3, 0xf64463e6, 0xe964b13d, 0xd725148b, 0xaba65fe7,
+               0x52a0c93f),
+    RT_CRC_ROW(0x38116fac, 0x7022df58, 0xe045beb0, 0xc5670b91, 0x8f2261d3, 0x1ba8b557, 0x37516aae,
+               0x6ea2d55c),
+    RT_CRC_ROW(0xef306b19, 0xdb8ca0c3, 0xb2f53777, 0x6006181f, 0xc00c303e, 0x85f4168d, 0x0e045beb,
+               0x1c08b7d6),
+    RT_CRC_ROW(0x68032cc8, 0xd0065990, 0xa5e0c5d1, 0x4e2dfd53, 0x9c5bfaa6, 0x3d5b83bd, 0x7ab7077a,
+               0xf56e0ef4),
+    RT_CRC_ROW(0x493c7d27, 0x9278fa4e, 0x211d826d, 0x423b04da, 0x847609b4, 0x0d006599, 0x1a00cb32,
+               0x34019664),
 };
 
 static uint64_t load_le64(const uint8_t *at) {
@@ -88,14 +68,14 @@ enum { LANE_SIZE = 256 };
 static_assert(LANE_SIZE % 8 == 0, "lanes are read by words");
 
 static const uint32_t lane_shift[4][256] = {
-    ROW(0xdcb17aa4, 0xbc8e83b9, 0x7cf17183, 0xf9e2e306, 0xf629b0fd, 0xe9bf170b, 0xd69258e7,
-        0xa8c8c73f),
-    ROW(0x547df88f, 0xa8fbf11e, 0x541b94cd, 0xa837299a, 0x558225c5, 0xab044b8a, 0x53e4e1e5,
-        0xa7c9c3ca),
-    ROW(0x4a7ff165, 0x94ffe2ca, 0x2c13b365, 0x582766ca, 0xb04ecd94, 0x6571edd9, 0xcae3dbb2,
-        0x902bc195),
-    ROW(0x25bbf5db, 0x4b77ebb6, 0x96efd76c, 0x2833d829, 0x5067b052, 0xa0cf60a4, 0x4472b7b9,
-        0x88e56f72),
+    RT_CRC_ROW(0xdcb17aa4, 0xbc8e83b9, 0x7cf17183, 0xf9e2e306, 0xf629b0fd, 0xe9bf170b, 0xd69258e7,
+               0xa8c8c73f),
+    RT_CRC_ROW(0x547df88f, 0xa8fbf11e, 0x541b94cd, 0xa837299a, 0x558225c5, 0xab044b8a, 0x53e4e1e5,
+               0xa7c9c3ca),
+    RT_CRC_ROW(0x4a7ff165, 0x94ffe2ca, 0x2c13b365, 0x582766ca, 0xb04ecd94, 0x6571edd9, 0xcae3dbb2,
+               0x902bc195),
+    RT_CRC_ROW(0x25bbf5db, 0x4b77ebb6, 0x96efd76c, 0x2833d829, 0x5067b052, 0xa0cf60a4, 0x4472b7b9,
+               0x88e56f72),
 };
 
 static uint64_t shift_lane(uint64_t crc) {

@@ -2,7 +2,6 @@
 #include "meta/server/tree/acl.h"
 
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "meta/server/tree/digest_id.h"
@@ -36,30 +35,6 @@ Test(meta_tree_acl, digest_ids_are_those_of_zookeeper) {
     cr_assert(bytes_are(meta_digest_id(RT_BYTES_LITERAL("super:test"), &arena),
                         "super:D/InIHSb7yEEbrWz8b9l71RjZJU="));
     rt_arena_fini(&arena);
-}
-
-Test(meta_tree_acl, sha1_pads_at_every_size) {
-    // Digests of that many bytes 'a', as sha1sum gives them.
-    static const struct {
-        size_t size;
-        const char *hex;
-    } cases[] = {
-        {0, "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
-        {55, "c1c8bbdc22796e28c0e15163d20899b65621d65a"},
-        {56, "c2db330f6083854c99d4b5bfb6e8f29f201be699"},
-        {63, "03f09f5b158a7a8cdad920bddc29b81c18a551f5"},
-        {64, "0098ba824b5c16427bd7a1122a5a442a25ec644d"},
-        {119, "ee971065aaa017e0632a8ca6c77bb3bf8b1dfc56"},
-        {200, "e61cfffe0d9195a525fc6cf06ca2d77119c24a40"},
-    };
-    uint8_t bytes[200], digest[META_SHA1_SIZE];
-    memset(bytes, 'a', sizeof(bytes));
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char hex[2 * META_SHA1_SIZE + 1];
-        meta_sha1(RT_BYTES(bytes, cases[i].size), digest);
-        for (size_t j = 0; j < META_SHA1_SIZE; j++) snprintf(hex + 2 * j, 3, "%02x", digest[j]);
-        cr_expect_str_eq(hex, cases[i].hex, "of %zu bytes", cases[i].size);
-    }
 }
 
 Test(meta_tree_acl, base64_pads_to_four) {
