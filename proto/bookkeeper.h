@@ -122,11 +122,16 @@ void proto_bk_response_encode(const struct proto_bk_response *response, size_t b
 
 // THE LIST OF A LEDGER'S ENTRIES (availabilityOfEntriesOfLedger): runs with one distance.
 struct proto_bk_entry_group {
-    int64_t first, last;  // of the starts of its sequences
-    int32_t size, period;
+    int64_t first, last;   // of the starts of its sequences
+    int32_t size, period;  // of a sequence; from one start to the next, 0 if there is only one
 };
+enum { PROTO_BK_ENTRY_LIST_MAX = 1 << 24 };  // ids that one list may stand for; groups: no limit
 // Ascending ids in, groups out: the fewest that a greedy walk finds.
 void proto_bk_entry_list_encode(const int64_t *entries, size_t count, struct rt_buf *out);
+// RT_EPROTO: lies, overlaps or is out of order. The groups take no more memory than the bytes do;
+// the ids are of a bounded number (RT_ETOOBIG). Both are appended.
+RT_CHECK
+rt_err proto_bk_entry_groups_decode(struct rt_bytes bytes, struct rt_buf *groups);  // of the above
 RT_CHECK
 rt_err proto_bk_entry_list_decode(struct rt_bytes bytes, struct rt_buf *entries);  // of int64_t
 

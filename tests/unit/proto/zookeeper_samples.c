@@ -1,11 +1,5 @@
 #include "tests/unit/proto/zookeeper_samples.h"
 
-#include <assert.h>
-#include <ctype.h>
-#include <string.h>
-
-#include "runtime/mem.h"
-
 #define TEXT(text) \
     { (const uint8_t *)(text), sizeof(text) - 1 }
 #define ABSENT \
@@ -207,31 +201,6 @@ const struct reply_sample reply_samples[] = {
 };
 const size_t reply_sample_count = sizeof(reply_samples) / sizeof(reply_samples[0]);
 
-static uint8_t digit_value(char digit) {
-    const char *digits = "0123456789abcdef";
-    const char *at = strchr(digits, digit);
-    assert(at && digit);
-    return (uint8_t)(at - digits);
-}
-
-void hex_append(struct rt_buf *buf, const char *hex) {
-    while (*hex) {
-        if (isspace((unsigned char)*hex)) {
-            hex++;
-            continue;
-        }
-        uint8_t byte = (uint8_t)(digit_value(hex[0]) << 4 | digit_value(hex[1]));
-        rt_buf_append(buf, RT_BYTES(&byte, 1));
-        hex += 2;
-    }
-}
-
-struct rt_buf hex_bytes(const char *hex) {
-    struct rt_buf buf = {0};
-    hex_append(&buf, hex);
-    return buf;
-}
-
 struct rt_buf request_bytes(const struct proto_zk_request *request) {
     struct rt_buf buf = {0};
     struct rt_writer w = rt_writer_into(&buf);
@@ -244,10 +213,4 @@ struct rt_buf reply_bytes(const struct proto_zk_reply *reply, int32_t opcode) {
     struct rt_writer w = rt_writer_into(&buf);
     proto_zk_reply_encode(reply, opcode, &w);
     return buf;
-}
-
-struct rt_bytes exact_copy(struct rt_bytes bytes) {
-    uint8_t *copy = rt_alloc(bytes.size ? bytes.size : 1);
-    if (bytes.size > 0) memcpy(copy, bytes.data, bytes.size);
-    return RT_BYTES(copy, bytes.size);
 }

@@ -3,6 +3,7 @@
 #define GEMINGA_TESTS_UNIT_PROTO_ZOOKEEPER_SAMPLES_H
 
 #include "proto/zookeeper.h"
+#include "tests/unit/proto/hex.h"
 
 struct request_sample {
     struct proto_zk_request request;
@@ -32,13 +33,7 @@ extern const size_t reply_sample_count;
         .data_size = 0x108, .children = 0x109, .pzxid = 0x10a,                                  \
     }
 
-// Appends the bytes that the digits say.
-void hex_append(struct rt_buf *buf, const char *hex);
-struct rt_buf hex_bytes(const char *hex);
 struct rt_buf request_bytes(const struct proto_zk_request *request);
 struct rt_buf reply_bytes(const struct proto_zk_reply *reply, int32_t opcode);
-
-// A copy with nothing behind it, so that sanitizers see a read past its end. Freed with rt_free.
-struct rt_bytes exact_copy(struct rt_bytes bytes);
 
 #endif
