@@ -1,7 +1,8 @@
 #include "proto/protobuf.h"
 
-#include <assert.h>
 #include <string.h>
+
+#include "proto/protobuf_fields.h"
 
 // TAG (varint): number << 3 | wire type. Numbers are 1 to 2^29 - 1.
 
@@ -37,50 +38,6 @@ bool proto_pb_next(struct rt_reader *r, struct proto_pb_item *item) {
     return !rt_reader_failed(r);
 }
 
-// RECORDS
-
-static void *member(void *record, uint16_t offset) {
-    return (char *)record + offset;
-}
-
-static const void *member_of(const void *record, uint16_t offset) {
-    return (const char *)record + offset;
-}
-
-static bool is_bytes(const struct proto_pb_field *field) {
-    return field->type == PROTO_PB_BYTES || field->type == PROTO_PB_STRING;
-}
-
-static bool is_length_delimited(const struct proto_pb_field *field) {
-    return is_bytes(field) || field->type == PROTO_PB_MESSAGE;
-}
-
-static size_t item_size(const struct proto_pb_field *field) {
-    assert(is_length_delimited(field));
-    return is_bytes(field) ? sizeof(struct rt_bytes) : field->message->size;
-}
-
-// The list doubles when its count is a power of two, so its capacity need not be kept.
-void *proto_pb_list_add(const struct proto_pb_field *field, struct rt_arena *arena, void *record) {
-    assert(field->label == PROTO_PB_REPEATED);
-    size_t size = item_size(field);
-    size_t *count = member(record, field->has);
-    void **items = member(record, field->offset);
-    if ((*count & (*count - 1)) == 0) {
-        void *more = rt_arena_zero(arena, *count ? 2 * *count : 1, size);
-        if (*count) memcpy(more, *items, *count * size);
-        *items = more;
-    }
-    return (char *)*items + (*count)++ * size;
-}
-
-const char *proto_pb_name_of(const struct proto_pb_name *names, int32_t value) {
-    for (; names->name; names++) {
-        if (names->value == value) return names->name;
-    }
-    return NULL;
-}
-
 // READING
 
 // Most messages hold their fields in the order of the table, so the search starts behind the field
@@ -96,54 +53,28 @@ static const struct proto_pb_field *field_find(const struct proto_pb_message *me
     return NULL;
 }
 
-static void value_store(enum proto_pb_type type, uint64_t value, void *at) {
-    switch (type) {
-    case PROTO_PB_INT32:
-    case PROTO_PB_ENUM:
-    case PROTO_PB_UINT32: *(uint32_t *)at = (uint32_t)value; break;
-    case PROTO_PB_INT64:
-    case PROTO_PB_UINT64: *(uint64_t *)at = value; break;
-    case PROTO_PB_BOOL: *(bool *)at = value != 0; break;
-    case PROTO_PB_BYTES:
-    case PROTO_PB_STRING:
-    case PROTO_PB_MESSAGE: assert(!"not a number");
-    }
-}
-
 static bool field_takes(const struct proto_pb_field *field, const struct proto_pb_item *item) {
-    if (is_length_delimited(field)) return item->wire == PROTO_PB_LENGTH;
+    if (proto_pb_field_is_length(field)) return item->wire == PROTO_PB_LENGTH;
     if (item->wire != PROTO_PB_VARINT) return false;
     return field->type != PROTO_PB_ENUM || proto_pb_name_of(field->names, (int32_t)item->value);
 }
 
 static rt_err field_read(const struct proto_pb_field *field, const struct proto_pb_item *item,
                          struct rt_arena *arena, void *record) {
-    void *at = member(record, field->offset);
-    if (field->label == PROTO_PB_REPEATED) at = proto_pb_list_add(field, arena, record);
-    if (field->label == PROTO_PB_OPTIONAL && field->has != PROTO_PB_NOWHERE) {
-        *(bool *)member(record, field->has) = true;
-    }
+    void *at = proto_pb_field_take(field, arena, record);
     if (field->type == PROTO_PB_MESSAGE) {
         return proto_pb_decode(field->message, item->bytes, arena, at);
     }
-    if (is_bytes(field)) {
+    if (proto_pb_field_is_bytes(field)) {
         *(struct rt_bytes *)at = item->bytes;
     } else {
-        value_store(field->type, item->value, at);
+        proto_pb_value_store(field->type, item->value, at);
     }
     return RT_OK;
 }
 
-static bool has_all_required(const struct proto_pb_message *message, uint64_t seen) {
-    for (size_t i = 0; i < message->field_count; i++) {
-        if (message->fields[i].label == PROTO_PB_REQUIRED && !(seen >> i & 1)) return false;
-    }
-    return true;
-}
-
 rt_err proto_pb_decode(const struct proto_pb_message *message, struct rt_bytes bytes,
                        struct rt_arena *arena, void *record) {
-    assert(message->field_count <= PROTO_PB_FIELDS_MAX);
     memset(record, 0, message->size);
     struct rt_reader r = rt_reader_over(bytes);
     struct proto_pb_item item;
@@ -156,7 +87,7 @@ rt_err proto_pb_decode(const struct proto_pb_message *message, struct rt_bytes b
         if (err) return err;
         seen |= UINT64_C(1) << (field - message->fields);
     }
-    if (rt_reader_failed(&r) || !has_all_required(message, seen)) return RT_EPROTO;
+    if (rt_reader_failed(&r) || !proto_pb_has_required(message, seen)) return RT_EPROTO;
     return RT_OK;
 }
 
@@ -168,55 +99,25 @@ size_t proto_pb_varint_size(uint64_t value) {
     return size;
 }
 
-// As a varint has it: 32-bit numbers with a sign are extended.
-static uint64_t value_load(enum proto_pb_type type, const void *at) {
-    switch (type) {
-    case PROTO_PB_INT32:
-    case PROTO_PB_ENUM: return (uint64_t)(int64_t)(*(const int32_t *)at);
-    case PROTO_PB_UINT32: return *(const uint32_t *)at;
-    case PROTO_PB_INT64:
-    case PROTO_PB_UINT64: return *(const uint64_t *)at;
-    case PROTO_PB_BOOL: return *(const bool *)at;
-    case PROTO_PB_BYTES:
-    case PROTO_PB_STRING:
-    case PROTO_PB_MESSAGE: break;
-    }
-    assert(!"not a number");
-    return 0;
-}
-
-static size_t field_item_count(const struct proto_pb_field *field, const void *record) {
-    switch (field->label) {
-    case PROTO_PB_REQUIRED: return 1;
-    case PROTO_PB_REPEATED: return *(const size_t *)member_of(record, field->has);
-    case PROTO_PB_OPTIONAL: break;
-    }
-    return field->has == PROTO_PB_NOWHERE || *(const bool *)member_of(record, field->has);
-}
-
-static const void *field_items(const struct proto_pb_field *field, const void *record) {
-    const void *at = member_of(record, field->offset);
-    return field->label == PROTO_PB_REPEATED ? *(const void *const *)at : at;
-}
-
 static size_t length_of(const struct proto_pb_field *field, const void *item) {
-    if (is_bytes(field)) return ((const struct rt_bytes *)item)->size;
+    if (proto_pb_field_is_bytes(field)) return ((const struct rt_bytes *)item)->size;
     return proto_pb_size(field->message, item);
 }
 
 static uint32_t tag_of(const struct proto_pb_field *field) {
-    return field->number << 3 | (is_length_delimited(field) ? PROTO_PB_LENGTH : PROTO_PB_VARINT);
+    return field->number << 3 |
+           (proto_pb_field_is_length(field) ? PROTO_PB_LENGTH : PROTO_PB_VARINT);
 }
 
 static size_t field_size(const struct proto_pb_field *field, const void *record) {
-    size_t count = field_item_count(field, record);
-    const char *item = field_items(field, record);
+    size_t count = proto_pb_field_count(field, record);
+    const char *item = proto_pb_field_items(field, record);
     size_t tag_size = proto_pb_varint_size(tag_of(field));
-    if (!is_length_delimited(field)) {
-        return count ? tag_size + proto_pb_varint_size(value_load(field->type, item)) : 0;
+    if (!proto_pb_field_is_length(field)) {
+        return count ? tag_size + proto_pb_varint_size(proto_pb_value_load(field->type, item)) : 0;
     }
     size_t total = 0;
-    for (size_t i = 0; i < count; i++, item += item_size(field)) {
+    for (size_t i = 0; i < count; i++, item += proto_pb_field_item_size(field)) {
         size_t size = length_of(field, item);
         total += tag_size + proto_pb_varint_size(size) + size;
     }
@@ -233,12 +134,12 @@ size_t proto_pb_size(const struct proto_pb_message *message, const void *record)
 
 static void field_write(const struct proto_pb_field *field, const void *record,
                         struct rt_writer *w) {
-    size_t count = field_item_count(field, record);
-    const char *item = field_items(field, record);
+    size_t count = proto_pb_field_count(field, record);
+    const char *item = proto_pb_field_items(field, record);
     for (size_t i = 0; i < count; i++) {
         rt_write_varint(w, tag_of(field));
-        if (!is_length_delimited(field)) {
-            rt_write_varint(w, value_load(field->type, item));
+        if (!proto_pb_field_is_length(field)) {
+            rt_write_varint(w, proto_pb_value_load(field->type, item));
             continue;
         }
         rt_write_varint(w, length_of(field, item));
@@ -247,7 +148,7 @@ static void field_write(const struct proto_pb_field *field, const void *record,
         } else if (((const struct rt_bytes *)(const void *)item)->data) {
             rt_write_bytes(w, *(const struct rt_bytes *)(const void *)item);
         }
-        item += item_size(field);
+        item += proto_pb_field_item_size(field);
     }
 }
 

@@ -107,9 +107,4 @@ void proto_pb_encode(const struct proto_pb_message *message, const void *record,
                      struct rt_writer *w);
 size_t proto_pb_varint_size(uint64_t value);
 
-// For readers of records: room for one more at the end of a repeated field, cleared.
-void *proto_pb_list_add(const struct proto_pb_field *field, struct rt_arena *arena, void *record);
-// The name of an enum's value, or NULL.
-const char *proto_pb_name_of(const struct proto_pb_name *names, int32_t value);
-
 #endif
