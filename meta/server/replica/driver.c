@@ -251,6 +251,20 @@ static bool snapshot_facts(struct meta_snapshots_events *events, uint64_t applie
     return !replica->closing && raft_snapshot_facts(replica->raft, applied, at, config);
 }
 
+// A snapshot that cannot be read (rot) would be offered to whoever needs one until the next is due,
+// and nobody can catch up with it: the next is taken now.
+static void chunk_read(struct meta_snapshots_events *events, const struct raft_event *event) {
+    struct meta_replica *replica = rt_container_of(events, struct meta_replica, snapshot_events);
+    if (replica->closing) return;
+    bool is_newest = event->chunk.at.index == replica->status.snapshot.index;
+    complete(replica, event);
+    if (!event->chunk.failed || !is_newest || replica->failing) return;
+    bool takes = meta_replica_snapshot(replica);
+    if (takes)
+        rt_log_warn("meta", "a snapshot cannot be read; takes another index=%llu",
+                    (unsigned long long)event->chunk.at.index);
+}
+
 static void chunk_done(struct meta_snapshots_events *events, const struct raft_event *event) {
     struct meta_replica *replica = rt_container_of(events, struct meta_replica, snapshot_events);
     if (!replica->closing) complete(replica, event);
@@ -298,7 +312,7 @@ void replica_drive_events(struct meta_replica *replica) {
     replica->snapshot_events = (struct meta_snapshots_events){
         .taken = snapshot_taken,
         .facts = snapshot_facts,
-        .chunk_read = chunk_done,
+        .chunk_read = chunk_read,
         .chunk_written = chunk_done,
         .installed = installed,
         .store_close = store_close,
