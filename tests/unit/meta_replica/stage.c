@@ -224,12 +224,18 @@ static bool is_up(const struct stage_node *node) {
     return node->replica && !node->has_failed && rt_sim_is_running(node->sim_node);
 }
 
+static bool waits_to_be_added(const struct stage_node *node) {
+    const struct raft_config *config = meta_replica_config(node->replica);
+    return node->options.is_joining &&
+           (!config || !raft_config_is_member(config, node->options.node_id));
+}
+
 static bool has_leader(struct rt_sim_condition *condition) {
     struct waiting *waiting = rt_container_of(condition, struct waiting, condition);
     uint64_t leader = 0;
     for (unsigned i = 0; i < waiting->stage->count; i++) {
         struct stage_node *node = &waiting->stage->nodes[i];
-        if (!is_up(node)) continue;
+        if (!is_up(node) || waits_to_be_added(node)) continue;
         struct meta_replica_status status = stage_status(node);
         if (!status.is_serving || (leader && leader != status.raft.leader)) return false;
         leader = status.raft.leader;
@@ -301,6 +307,16 @@ void stage_applies(struct stage *stage, uint64_t id, uint64_t index) {
 static bool has_outcome(struct rt_sim_condition *condition) {
     struct waiting *waiting = rt_container_of(condition, struct waiting, condition);
     return stage_outcome(waiting->node, waiting->number) != NULL;
+}
+
+static void snapshot_piece(struct stage_node *node, void *argument) {
+    *(bool *)argument = meta_replica_snapshot(node->replica);
+}
+
+bool stage_snapshot(struct stage_node *node) {
+    bool begun = false;
+    stage_run(node, snapshot_piece, &begun);
+    return begun;
 }
 
 // ASKING

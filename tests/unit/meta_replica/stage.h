@@ -81,6 +81,8 @@ uint64_t stage_leader_but(struct stage *stage, uint64_t other);  // another than
 void stage_transfer(struct stage_node *node, uint64_t to);       // asks for it, which is taken
 void stage_lead(struct stage *stage, uint64_t id);               // hands leadership to it
 
+bool stage_snapshot(struct stage_node *node);
+
 struct meta_replica_status stage_status(struct stage_node *node);
 struct meta_store_totals stage_totals(struct stage_node *node);
 const struct meta_znode *stage_find(struct stage_node *node, const char *path);
