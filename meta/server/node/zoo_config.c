@@ -51,9 +51,10 @@ static struct rt_bytes part_take(struct rt_bytes *text, const char *ends) {
     return part;
 }
 
+// Of what is behind the client address: ";" and a secure one, which is not ours.
 static rt_err client_part_parse(struct rt_bytes text, struct meta_server_line *line,
                                 struct rt_why *why) {
-    struct rt_bytes client = part_take(&text, ";|");  // a secure address behind it is not ours
+    struct rt_bytes client = part_take(&text, ";");
     size_t host = part_size(client, ":");
     if (host < client.size) {
         if (!host_copy(RT_BYTES(client.data, host), line->client_host))
@@ -67,7 +68,9 @@ static rt_err client_part_parse(struct rt_bytes text, struct meta_server_line *l
 rt_err meta_server_line_parse(struct rt_bytes text, struct meta_server_line *line,
                               struct rt_why *why) {
     *line = (struct meta_server_line){0};
-    struct rt_bytes server = part_take(&text, ";|");
+    struct rt_bytes server = part_take(&text, ";");
+    if (part_size(server, "|") < server.size)
+        return rt_why_set(why, RT_EINVAL, "several addresses of one server are not supported");
     struct rt_bytes host = part_take(&server, ":"), peer = part_take(&server, ":");
     struct rt_bytes election = part_take(&server, ":"), role = part_take(&server, ":");
     if (!host_copy(host, line->host)) return rt_why_set(why, RT_EINVAL, "there is no host");
@@ -78,22 +81,36 @@ rt_err meta_server_line_parse(struct rt_bytes text, struct meta_server_line *lin
     line->is_observer = rt_bytes_equal(role, RT_BYTES_LITERAL("observer"));
     bool known =
         !role.size || line->is_observer || rt_bytes_equal(role, RT_BYTES_LITERAL("participant"));
-    if (!known) return rt_why_set(why, RT_EINVAL, "the role is participant or observer");
+    if (!known || server.size)
+        return rt_why_set(why, RT_EINVAL, "the role is participant or observer");
     return text.size ? client_part_parse(text, line, why) : RT_OK;
 }
 
 struct lines {
     struct rt_config_extra extra;
     struct meta_zoo_config *config;
+    bool is_dynamic;
 };
+
+static bool has_member(const struct meta_zoo_config *config, uint64_t id) {
+    for (unsigned i = 0; i < config->member_count; i++) {
+        if (config->members[i].id == id) return true;
+    }
+    return false;
+}
 
 static bool server_add(struct meta_zoo_config *config, const char *key, const char *value,
                        struct rt_why *why) {
     struct meta_server_line line;
     char *end;
-    unsigned long id = strtoul(key + strlen("server."), &end, 10);
-    if (*end || id == 0 || id > SERVER_ID_MAX) {
+    const char *digits = key + strlen("server.");
+    unsigned long id = strtoul(digits, &end, 10);
+    if (*digits < '0' || *digits > '9' || *end || id == 0 || id > SERVER_ID_MAX) {
         RT_IGNORE(rt_why_set(why, RT_EINVAL, "ids go from 1 to %d", SERVER_ID_MAX));
+        return true;
+    }
+    if (has_member(config, id)) {
+        RT_IGNORE(rt_why_set(why, RT_EINVAL, "this server has a line already"));
         return true;
     }
     if (meta_server_line_parse(rt_bytes_of(value), &line, why)) return true;
@@ -108,11 +125,17 @@ static bool server_add(struct meta_zoo_config *config, const char *key, const ch
     return true;
 }
 
+// Every participant has one vote here: who set up another quorum has to know.
 static bool line_take(struct rt_config_extra *extra, const char *key, const char *value,
                       struct rt_why *why) {
     struct lines *lines = rt_container_of(extra, struct lines, extra);
+    bool groups = strncmp(key, "group.", 6) == 0, weighs = strncmp(key, "weight.", 7) == 0;
     if (strncmp(key, "server.", 7) == 0) return server_add(lines->config, key, value, why);
-    return strncmp(key, "group.", 6) == 0 || strncmp(key, "weight.", 7) == 0;
+    if (groups || (weighs && strcmp(value, "1") != 0))
+        RT_IGNORE(rt_why_set(why, RT_EINVAL,
+                             "groups and weights are not supported, every participant has one "
+                             "vote"));
+    return groups || weighs || (lines->is_dynamic && strcmp(key, "version") == 0);
 }
 
 // WHO AM I
@@ -143,13 +166,6 @@ static rt_err myid_read(struct rt_machine *machine, struct meta_zoo_config *conf
     snprintf(problem, sizeof(problem), "%s: %s; it holds the number N of this server's server.N",
              path, err ? why.text : "is no number from 1 to 254");
     return report_say(report, problem);
-}
-
-static bool has_member(const struct meta_zoo_config *config, uint64_t id) {
-    for (unsigned i = 0; i < config->member_count; i++) {
-        if (config->members[i].id == id) return true;
-    }
-    return false;
 }
 
 static rt_err identify(struct rt_machine *machine, struct meta_zoo_config *config,
@@ -253,14 +269,36 @@ static void effective_print(struct meta_zoo_config *config) {
     rt_buf_fini(&text);
 }
 
+// The server lines may stand in a file of their own, and then do nowhere else.
+static rt_err dynamic_load(struct meta_zoo_config *config, struct rt_config_report *report) {
+    static const struct rt_option_table nothing_else = {.name = "dynamicConfigFile"};
+    const char *path = config->values.dynamic_config_file;
+    struct lines lines = {{line_take}, config, true};
+    const struct rt_config_source source = {.file = path, .extra = &lines.extra};
+    char unused;
+    if (!path[0]) return RT_OK;
+    if (config->member_count)
+        return report_say(report, "server lines have to be in the dynamicConfigFile");
+    return rt_config_load(&nothing_else, &unused, &source, report, NULL, NULL);
+}
+
+static rt_err voters_check(const struct meta_zoo_config *config, struct rt_config_report *report) {
+    unsigned voters = 0;
+    for (unsigned i = 0; i < config->member_count; i++) voters += !config->members[i].is_observer;
+    if (voters || !config->member_count) return RT_OK;
+    return report_say(report, "all servers are observers; there has to be a participant");
+}
+
 rt_err meta_zoo_config_load(struct rt_machine *machine, const struct rt_config_source *source,
                             struct meta_zoo_config *config, struct rt_config_report *report) {
-    struct lines lines = {{line_take}, config};
+    struct lines lines = {{line_take}, config, false};
     struct rt_config_source with_lines = *source;
     *config = (struct meta_zoo_config){0};
     with_lines.extra = &lines.extra;
     rt_err err =
         rt_config_load(&meta_zoo_options, &config->values, &with_lines, report, NULL, NULL);
+    if (!err) err = dynamic_load(config, report);
+    if (!err) err = voters_check(config, report);
     if (!err) err = identify(machine, config, report);
     if (!err) client_port_find(config);
     if (!err) err = tls_fill(config, report);

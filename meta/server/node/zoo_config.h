@@ -54,8 +54,9 @@ rt_err meta_zoo_config_load(struct rt_machine *machine, const struct rt_config_s
                             struct meta_zoo_config *config, struct rt_config_report *report);
 void meta_zoo_config_fini(struct meta_zoo_config *config);
 
-// One server line: "host:peerPort:electionPort[:participant|observer][;[clientHost:]clientPort]";
-// IPv6 in brackets. RT_EINVAL with what is wrong in it.
+// One server line: "host:peerPort:electionPort[:participant|observer][;[clientHost:]clientPort]",
+// and what stands behind another ";" is left; IPv6 in brackets. group.N is refused, and weight.N
+// other than 1: every participant has one vote. RT_EINVAL with what is wrong in it.
 struct meta_server_line {
     char host[RAFT_ADDRESS_SIZE], client_host[RAFT_ADDRESS_SIZE];
     uint16_t peer_port, election_port, client_port;  // client_port 0: not given
