@@ -141,6 +141,41 @@ Test(meta_replica_hostile, those_who_say_nothing_do_not_keep_peers_out_for_long)
     stage_close(&stage);
 }
 
+// PEERS THAT ARE GONE WITHOUT A SIGN
+
+// It took our hello, and then nothing came: we have nothing to say before the answer, so no
+// time limit of the network ends it.
+Test(meta_replica_hostile, a_peer_that_does_not_answer_a_hello_is_dialed_again) {
+    struct stage stage;
+    open_three(&stage);
+    struct rt_sim_node *m1 = stage.nodes[0].sim_node, *m3 = stage.nodes[2].sim_node;
+    stage_crash(&stage, 1, RT_SIM_POWER_LOSS);
+    rt_sim_pause(m3);
+    stage_start(&stage, 1);
+    stage_pass(&stage, 500);
+    rt_sim_half_open(stage.sim, m3, m1);
+    rt_sim_resume(m3);
+    stage_pass(&stage, 20000);
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_eq(stage_status(&stage.nodes[i]).peers_connected, 2, "node %u", i + 1);
+    stage_agree(&stage);
+    stage_close(&stage);
+}
+
+// Each time a connection from it is left behind, which nothing ends.
+Test(meta_replica_hostile, connections_that_a_peer_left_behind_do_not_keep_it_out) {
+    struct stage stage;
+    open_three(&stage);
+    rt_sim_connection_patience(stage.sim, 3600 * RT_NS_PER_S);
+    for (unsigned i = 0; i < 300; i++) {
+        rt_sim_half_open(stage.sim, stage.nodes[1].sim_node, stage.nodes[2].sim_node);
+        stage_pass(&stage, 100);
+    }
+    stage_pass(&stage, 3000);
+    cr_assert_eq(stage_status(&stage.nodes[1]).peers_connected, 2);
+    close_unharmed(&stage);
+}
+
 // FRAMES OF ONE WHO KNOWS THE CLUSTER
 
 static void greet(uint64_t cluster, unsigned conn) {
@@ -154,7 +189,7 @@ Test(meta_replica_hostile, frames_that_make_no_sense_end_the_connection) {
     static const struct rt_bytes frames[] = {
         RT_BYTES_LITERAL(""),
         RT_BYTES_LITERAL("\x00"),
-        RT_BYTES_LITERAL("\x06"),
+        RT_BYTES_LITERAL("\x09"),
         RT_BYTES_LITERAL("\xff what"),
         RT_BYTES_LITERAL("\x01GMP1"),
         RT_BYTES_LITERAL("\x02"),
