@@ -134,6 +134,7 @@ static void add_give(const struct proto_bk_request *request, struct bk_request *
 }
 
 static void operation_give(const struct proto_bk_request *request, struct bk_request *packet) {
+    assert(proto_bk_operation(request->kind));
     switch (request->kind) {
     case PROTO_BK_READ: read_give(request, packet); break;
     case PROTO_BK_ADD: add_give(request, packet); break;
@@ -167,7 +168,7 @@ static void operation_give(const struct proto_bk_request *request, struct bk_req
     case PROTO_BK_START_TLS: packet->has_tls = true; break;
     case PROTO_BK_BATCH_READ:
     case PROTO_BK_UNKNOWN:
-    case PROTO_BK_KINDS: assert(!"has an operation");
+    case PROTO_BK_KINDS: break;
     }
 }
 
@@ -325,6 +326,7 @@ static struct bk_info_response info_response_of(const struct proto_bk_response *
 
 static void result_give(const struct proto_bk_response *response, size_t body_size,
                         struct bk_response *packet) {
+    assert(response->kind == PROTO_BK_UNKNOWN || proto_bk_operation(response->kind));
     bool ok = response->code == PROTO_BK_OK;
     struct bk_status status = {packet->status, response->ledger, response->entry};
     switch (response->kind) {
@@ -362,9 +364,9 @@ static void result_give(const struct proto_bk_response *response, size_t body_si
         packet->auth = (struct bk_auth){response->plugin, response->auth_payload};
         break;
     case PROTO_BK_START_TLS: packet->has_tls = ok; break;
-    case PROTO_BK_UNKNOWN: break;
+    case PROTO_BK_UNKNOWN:
     case PROTO_BK_BATCH_READ:
-    case PROTO_BK_KINDS: assert(!"has an operation");
+    case PROTO_BK_KINDS: break;
     }
 }
 

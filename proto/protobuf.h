@@ -40,7 +40,7 @@ enum proto_pb_type {
     PROTO_PB_UINT64,
     PROTO_PB_BOOL,
     PROTO_PB_ENUM,
-    PROTO_PB_BYTES,
+    PROTO_PB_BYTES,  // this and those behind it have a length
     PROTO_PB_STRING,
     PROTO_PB_MESSAGE
 };
