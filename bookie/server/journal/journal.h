@@ -47,15 +47,16 @@ struct bookie_journal_options {
     struct bookie_journal_events *events;
 };
 
-// Blocks: reads and verifies what is there, from `from` on. RT_ECORRUPT: damage that is no torn
-// tail, a missing segment, or another owner's.
+// Blocks: reads and verifies what is there, from `from` on; what may never have been synced is
+// written again. RT_ECORRUPT: damage that is no torn tail, a missing segment, another owner's, or
+// `from` is not in the journal. An error changes nothing that is valid.
 RT_CHECK
 rt_err bookie_journal_open_now(struct rt_machine *machine, struct rt_loop *loop,
                                const struct bookie_journal_options *options,
                                struct bookie_mark from, struct bookie_journal **journal,
                                struct rt_why *why);
 // Every record at or behind `from`, in order; `at` is the place behind it. An error of `each` ends
-// it.
+// it. To be called before the first append, any number of times.
 struct bookie_journal_replay {
     rt_err (*each)(struct bookie_journal_replay *replay, struct rt_bytes record,
                    struct bookie_mark at, struct rt_why *why);
@@ -70,7 +71,7 @@ struct bookie_journal_op {
     void (*done)(struct bookie_journal_op *op, rt_err err);
 };
 // Copies the parts as one record (up to 16 MiB). RT_EBUSY: the queue is full, nothing was taken
-// (wait for `drained`). RT_EFAILED after a failure.
+// (wait for `drained`). RT_EFAILED after a failure, RT_ECLOSED once it is being closed.
 RT_CHECK
 rt_err bookie_journal_append(struct bookie_journal *journal, struct bookie_journal_op *op,
                              const struct rt_bytes *parts, unsigned part_count);
@@ -82,8 +83,10 @@ rt_err bookie_journal_append_deferred(struct bookie_journal *journal, struct boo
 RT_CHECK
 rt_err bookie_journal_force(struct bookie_journal *journal, struct bookie_journal_op *op);
 
-// Behind everything appended so far, durable or not: what a checkpoint that covers all of that may
-// release, once the checkpoint itself is durable.
+// Behind everything that is durable: what a checkpoint that covers all that was appended so far may
+// release, once the checkpoint itself is durable. What is still on its way is replayed once more,
+// so a mark is never ahead of the journal, and one that is tells of a journal that was lost. While
+// replay goes on: behind the last record that `each` has taken.
 struct bookie_mark bookie_journal_end(const struct bookie_journal *journal);
 // Segments that lie wholly before the mark are used again, or removed.
 void bookie_journal_release(struct bookie_journal *journal, struct bookie_mark mark);
