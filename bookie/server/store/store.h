@@ -26,7 +26,11 @@ struct bookie_store;
 enum { BOOKIE_DIRS_MAX = 64, BOOKIE_JOURNALS_MAX = 16, BOOKIE_KEY_MAX = 64 };
 
 struct bookie_store_events {
-    // A flush is durable up to these marks (one for each journal): release the journals.
+    // The end of a journal. Asked when the cache is turned around: everything put, and every ledger
+    // changed, before that moment is covered by it.
+    struct bookie_mark (*journal_end)(struct bookie_store_events *events, unsigned journal);
+    // A flush is durable up to these marks (one for each journal): release the journals. Not called
+    // by bookie_store_flush_now: a later flush tells.
     void (*flushed)(struct bookie_store_events *events, const struct bookie_mark *marks,
                     unsigned count);
     // The write cache has room again after RT_EBUSY.
@@ -71,11 +75,16 @@ struct bookie_ledger {
     struct rt_buf explicit_lac;  // opaque; empty: none
     void *user;                  // of the core
     // Private to the store from here.
+    int64_t stored_last;  // of what is on disk
     uint32_t holds;
-    bool dirty, in_flush;
-    uint32_t span_max;
-    struct rt_list lru;
+    uint32_t span_max;  // no extent of it spans more
+    bool dirty;         // in the list of round `round`
+    bool dirty_again;   // changed behind the flush that is under way
+    uint8_t round;
+    bool is_unstored;     // what the index says of it is being deleted: it does not count
+    struct rt_list list;  // dirty ones, those of a flush, or clean ones that nobody holds
     struct bookie_ledger *hash_next;
+    struct bookie_reads *reads;  // under way
 };
 
 struct bookie_ledger_op {
@@ -88,6 +97,10 @@ struct bookie_ledger *bookie_ledger_try_acquire(struct bookie_store *store, int6
 // Loads the record if it must; also of ledgers that do not exist (exists = false). RT_EIO,
 // RT_ECORRUPT.
 void bookie_ledger_acquire(struct bookie_store *store, struct bookie_ledger_op *op, int64_t id);
+// The same, blocking: at start-up only.
+RT_CHECK
+rt_err bookie_ledger_acquire_now(struct bookie_store *store, int64_t id,
+                                 struct bookie_ledger **ledger, struct rt_why *why);
 void bookie_ledger_release(struct bookie_store *store, struct bookie_ledger *ledger);
 // Its fields were changed: goes with the next flush.
 void bookie_ledger_changed(struct bookie_store *store, struct bookie_ledger *ledger);
@@ -135,6 +148,9 @@ struct bookie_read_op {
     int64_t found;                 // the entry's id
     struct rt_slice body;          // the caller's to drop
     void (*done)(struct bookie_read_op *op, rt_err err);
+    struct bookie_reads *reads;  // private from here
+    uint64_t before;             // looks for extents of earlier generations only
+    rt_err err;
 };
 // RT_ENOTFOUND, RT_ECORRUPT, RT_EIO, RT_EBUSY (too many reads under way).
 void bookie_store_read(struct bookie_store *store, struct bookie_read_op *op);
@@ -150,10 +166,8 @@ struct bookie_entries_op {
 };
 void bookie_store_entries(struct bookie_store *store, struct bookie_entries_op *op);
 
-// FLUSHING. `marks` are asked for when the cache is turned around: everything put, and every ledger
-// changed, before that moment is covered by them.
-void bookie_store_on_marks(struct bookie_store *store,
-                           struct bookie_mark (*end)(struct bookie_store *store, unsigned journal));
+// FLUSHING
+
 struct bookie_flush_op {
     struct rt_list link;  // private
     void (*done)(struct bookie_flush_op *op, rt_err err);
@@ -161,6 +175,10 @@ struct bookie_flush_op {
 // Done when everything that came before is on disk. Metadata is flushed also when the cache is
 // empty.
 void bookie_store_flush(struct bookie_store *store, struct bookie_flush_op *op);
+// The same, blocking: for replay, where bookie_store_put said RT_EBUSY and no loop runs yet. Puts
+// work again afterwards.
+RT_CHECK
+rt_err bookie_store_flush_now(struct bookie_store *store, struct rt_why *why);
 
 // DIRECTORIES
 struct bookie_dir_status {
