@@ -8,12 +8,11 @@
 //     crashes too: the fence record carries the master key, also of a ledger that was not known,
 //     and is durable before the answer, whatever the answer is.
 //   - NO_ENTRY and NO_LEDGER are said only when that is known; everything else that goes wrong with
-//   a
-//     read is IO (or UNKNOWN_LEDGER_STATE in limbo).
+//     a read is IO (or UNKNOWN_LEDGER_STATE in limbo).
 //   - A ledger that was fenced and then deleted stays fenced for a week.
 //   - Fenced check, put and journal append of an add happen in one piece, so a fence stands before
-//   or
-//     behind it, and answers of adds to one ledger come in the order of the adds.
+//     or behind it, and answers of adds to one ledger come in the order of the adds (but refusals,
+//     which may come earlier).
 //
 // JOURNAL RECORDS: entries as they are (ids in front, BookKeeper sheet 5.2), and meta records with
 // a negative entry id: core/records.h. Ledger L belongs to journal L mod count.
@@ -58,29 +57,35 @@ rt_err bookie_core_replay_now(struct bookie_core *core, unsigned journal, struct
 // Calls under way are answered first.
 void bookie_core_close(struct bookie_core *core, struct rt_task *closed);
 
-// CALLS: caller-owned, one for each request.
+// CALLS: caller-owned, one for each request; zero-initialised before the first use.
 struct bookie_call {
     struct rt_list link;  // private, as are all members below `response`
-    // Decoded; what it borrows from needs to live only until bookie_core_call returns.
+    // Decoded. What it borrows from lies in `frame`: the packet, borrowed too. The core takes a
+    // reference of its own when it needs it for longer than bookie_core_call lasts.
     struct proto_bk_request request;
-    struct rt_slice frame;  // the packet, counted; the core holds it as long as it needs it
+    struct rt_slice frame;
     void (*done)(struct bookie_call *call);
+    uint64_t since_ns;  // when it came, for latencies
     struct proto_bk_response response;
     struct rt_slice *bodies;  // what follows response's head: entries of a read or batch read, each
-    unsigned body_count;      // to be sent (of a batch read behind its size) and then dropped
-    uint64_t since_ns;        // when it came, for latencies
+    unsigned body_count;      // to be sent (of a batch read behind its size) until the call's fini
 
-    unsigned state;
-    bool is_abandoned;
+    unsigned state;     // of core/core_internal.h
+    unsigned prefixes;  // records to be appended before its own
+    bool is_starting, is_abandoned, is_counted, holds_frame;
+    struct bookie_core *core;
     struct bookie_ledger *ledger;
-    struct bookie_ledger_op acquire;
     struct bookie_journal_op journal;
+    void (*entry_read)(struct bookie_call *call, rt_err err);
     struct bookie_read_op read;
     struct bookie_entries_op entries;
+    struct rt_list poll_link;
     struct rt_timer timer;
     struct rt_slice body_one;
+    struct rt_slice *body_array;
+    unsigned body_capacity;
+    size_t body_bytes;
     struct rt_buf scratch;  // of the response's other fields
-    size_t body_capacity, body_bytes;
 };
 
 // True: answered at once, `done` is not called. False: `done` later, exactly once.
@@ -92,10 +97,16 @@ void bookie_core_abandon(struct bookie_core *core, struct bookie_call *call);
 void bookie_call_fini(struct bookie_call *call);
 
 // STATE
+
+// To be called from the events of the journals and of the store: there is room again, a journal has
+// failed (no write is answered OK from then on).
+void bookie_core_on_drained(struct bookie_core *core);
+void bookie_core_on_failed(struct bookie_core *core);
 // Read-only: adds, and writes of LACs, are refused; recovery adds of high priority are not while
 // there is room for them.
 void bookie_core_set_read_only(struct bookie_core *core, bool read_only, bool room_for_recovery);
-// A ledger is about to be deleted by GC: remembers a fence.
+// A ledger is about to be deleted by GC: remembers a fence, also one that comes while it is
+// deleted.
 void bookie_core_forget_ledger(struct bookie_core *core, int64_t ledger, bool was_fenced);
 // Ledger state changed outside (limbo, integrity check): wakes long polls.
 void bookie_core_poke(struct bookie_core *core, int64_t ledger);
