@@ -159,9 +159,10 @@ static void announce_run(struct rt_task *task) {
 // stdout may be closed or a full disk: whoever does not read the line does not miss it.
 static void on_serving(struct standalone *node) {
     const struct process *p = rt_container_of(node, struct process, node);
-    printf("geminga standalone is ready meta=%s http=%s data=%s pid=%d start_ms=%" PRIu64 "\n",
-           p->node.meta_address, p->node.http_url, p->config.data_dir, rt_process_id(),
-           rt_process_age_ms());
+    printf("geminga standalone is ready meta=%s bookie=%s http=%s data=%s pid=%d start_ms=%" PRIu64
+           "\n",
+           p->node.meta_address, p->node.bookie_address, p->node.http_url, p->config.data_dir,
+           rt_process_id(), rt_process_age_ms());
     fflush(stdout);
     rt_process_code_release();
 }
@@ -199,6 +200,7 @@ static rt_err node_open(struct process *p, struct rt_why *why) {
                                          .bind_address = p->config.bind_address,
                                          .http_port = (uint16_t)p->config.http_port,
                                          .meta_port = (uint16_t)p->config.meta_port,
+                                         .bookie_port = (uint16_t)p->config.bookie_port,
                                          .version = cli_version(),
                                          .serving = on_serving,
                                          .failed = on_failed};

@@ -26,6 +26,8 @@ extern const struct cli_command cli_command_version;
 extern const struct cli_command cli_command_standalone;
 extern const struct cli_command cli_command_doctor;
 extern const struct cli_command cli_command_meta;
+extern const struct cli_command cli_command_bookie;
+extern const struct cli_command cli_command_init;
 extern const struct cli_command cli_command_zk;
 
 const char *cli_version(void);  // "0.1.0 (git description)"

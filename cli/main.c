@@ -15,8 +15,8 @@ static const struct cli_command command_help = {
 };
 
 static const struct cli_command *const commands[] = {
-    &cli_command_standalone, &cli_command_meta,    &cli_command_zk,
-    &cli_command_doctor,     &cli_command_version, &command_help,
+    &cli_command_standalone, &cli_command_meta,   &cli_command_bookie,  &cli_command_init,
+    &cli_command_zk,         &cli_command_doctor, &cli_command_version, &command_help,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 

@@ -69,10 +69,30 @@ static struct standalone *standalone_of(const struct meta_node *meta) {
     return rt_container_of(meta_node_owner(meta), struct standalone, meta_owner);
 }
 
-static void meta_serving(struct meta_node *meta) {
-    struct standalone *node = standalone_of(meta);
+static void bookie_serving(struct standalone_bookie *bookie) {
+    struct standalone *node = rt_container_of(bookie, struct standalone, bookie);
+    snprintf(node->bookie_address, sizeof(node->bookie_address), "%.256s:%u",
+             reachable_host(node->bind_address), standalone_bookie_port(bookie));
     node->ready = true;
     node->serving(node);
+}
+
+static void bookie_failed(struct standalone_bookie *bookie, rt_err err, const char *what) {
+    struct standalone *node = rt_container_of(bookie, struct standalone, bookie);
+    node->failed(node, err, what);
+}
+
+static void meta_serving(struct meta_node *meta) {
+    struct standalone *node = standalone_of(meta);
+    const struct standalone_bookie_options options = {.data_dir = node->data_dir,
+                                                      .bind_address = node->bind_address,
+                                                      .host = reachable_host(node->bind_address),
+                                                      .port = node->bookie_port,
+                                                      .meta = node->meta_address,
+                                                      .version = node->version,
+                                                      .serving = bookie_serving,
+                                                      .failed = bookie_failed};
+    if (!node->closed) standalone_bookie_start(&node->bookie, node->machine, &options);
 }
 
 static void meta_failed(struct meta_node *meta, rt_err err, const char *what) {
@@ -125,6 +145,9 @@ rt_err standalone_open_now(struct standalone *node, struct rt_machine *machine,
                            const struct standalone_options *options, struct rt_why *why) {
     *node = (struct standalone){.machine = machine,
                                 .version = options->version,
+                                .data_dir = options->data_dir,
+                                .bind_address = options->bind_address,
+                                .bookie_port = options->bookie_port,
                                 .serving = options->serving,
                                 .failed = options->failed};
     node->loop = rt_machine_loop(machine, 0);
@@ -155,11 +178,17 @@ static void meta_closed(struct rt_task *task) {
     rt_http_server_close(node->http, &node->http_closing);
 }
 
+static void bookie_closed(struct rt_task *task) {
+    struct standalone *node = rt_container_of(task, struct standalone, bookie_closed);
+    meta_node_close(node->meta, &node->meta_closed);
+}
+
 void standalone_close(struct standalone *node, void (*closed)(struct standalone *node)) {
     assert(!node->closed);
     node->ready = false;
     node->closed = closed;
     node->http_closing.closed = http_closed;
     rt_task_init(&node->meta_closed, meta_closed, "standalone.meta_closed");
-    meta_node_close(node->meta, &node->meta_closed);
+    rt_task_init(&node->bookie_closed, bookie_closed, "standalone.bookie_closed");
+    standalone_bookie_close(&node->bookie, node->loop, &node->bookie_closed);
 }

@@ -37,7 +37,7 @@ static const struct rt_option options[] = {
      OPTION_AT(bookie_port),
      .fallback = "3181",
      .max = 65535,
-     .help = "Port of BookKeeper clients; not served yet."},
+     .help = "Port of BookKeeper clients. 0 takes a free one."},
     {.name = "brokerPort",
      .type = RT_OPTION_INT,
      OPTION_AT(broker_port),

@@ -8,9 +8,9 @@ struct standalone_config {
     char *data_dir;
     char *bind_address;
     int64_t http_port;
-    int64_t meta_port;
-    int64_t bookie_port, broker_port;  // of tiers that are not part of it yet
-    char *file;                        // the configuration file; "": none
+    int64_t meta_port, bookie_port;
+    int64_t broker_port;  // of a tier that is not part of it yet
+    char *file;           // the configuration file; "": none
     int64_t loops;
     uint64_t memory_bytes;
     int log_level;   // enum rt_log_level

@@ -33,6 +33,9 @@ struct rt_host_disk {
 RT_CHECK
 rt_err rt_host_try_disk(const char *directory, struct rt_host_disk *disk, struct rt_why *why);
 
+// The address by which its name is known, else the name itself; "localhost" when it has none.
+void rt_host_address(char address[RT_HOST_TEXT_SIZE]);
+
 int rt_process_id(void);
 uint64_t rt_process_age_ms(void);  // since its start, to 10 ms; 0: unknown
 // Once it serves: code that only start-up ran is no longer counted as its memory.

@@ -1,6 +1,8 @@
 #include "runtime/host.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <nng/nng.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,19 @@ static bool line_read(const char *path, char line[LINE_SIZE]) {
     fclose(file);
     if (got) line[strcspn(line, "\n")] = '\0';
     return got;
+}
+
+// IPv4 first, since the peers we replace name themselves by it.
+void rt_host_address(char address[RT_HOST_TEXT_SIZE]) {
+    const struct addrinfo wanted = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    if (gethostname(address, RT_HOST_TEXT_SIZE) || !address[0])
+        snprintf(address, RT_HOST_TEXT_SIZE, "localhost");
+    address[RT_HOST_TEXT_SIZE - 1] = '\0';
+    if (getaddrinfo(address, NULL, &wanted, &found) || !found) return;
+    const struct sockaddr_in *first = (const struct sockaddr_in *)(const void *)found->ai_addr;
+    inet_ntop(AF_INET, &first->sin_addr, address, RT_HOST_TEXT_SIZE);
+    freeaddrinfo(found);
 }
 
 int rt_process_id(void) {
