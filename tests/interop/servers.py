@@ -52,21 +52,24 @@ def program():
     return os.environ.get("GEMINGA", str(ROOT / "build/geminga"))
 
 
-def jars(version=None):
-    """The class path of Apache ZooKeeper and Curator, fetched anew only when the pom changes; with a
-    version, that of another ZooKeeper."""
-    name = f"jars-{version}" if version else "jars"
+def fetch_jars(pom, name, *options):
+    """The class path of what a pom names, fetched anew only when that changes."""
     folder, stamp = WORK / name, WORK / f"{name}.sha256"
-    digest = hashlib.sha256(POM.read_bytes()).hexdigest()
+    digest = hashlib.sha256(pom.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        other = [f"-Dzookeeper.version={version}"] if version else []
-        subprocess.run(["mvn", "-q", "-B", "-f", str(POM), *other,
+        subprocess.run(["mvn", "-q", "-B", "-f", str(pom), *options,
                         f"{MAVEN_PLUGIN}:copy-dependencies", f"-DoutputDirectory={folder}"],
                        check=True, stdin=subprocess.DEVNULL)
         stamp.write_text(digest)
     return f"{folder}/*"
+
+
+def jars(version=None):
+    """Apache ZooKeeper and Curator; with a version, that of another ZooKeeper."""
+    options = [f"-Dzookeeper.version={version}"] if version else []
+    return fetch_jars(POM, f"jars-{version}" if version else "jars", *options)
 
 
 def free_ports(count):
