@@ -79,6 +79,7 @@ rt_err meta_server_line_parse(struct rt_bytes text, struct meta_server_line *lin
     if (!port_parse(election, &line->election_port))
         return rt_why_set(why, RT_EINVAL, "the election port is not a port");
     line->is_observer = rt_bytes_equal(role, RT_BYTES_LITERAL("observer"));
+    line->has_role = role.size > 0;
     bool known =
         !role.size || line->is_observer || rt_bytes_equal(role, RT_BYTES_LITERAL("participant"));
     if (!known || server.size)
@@ -92,11 +93,13 @@ struct lines {
     bool is_dynamic;
 };
 
-static bool has_member(const struct meta_zoo_config *config, uint64_t id) {
-    for (unsigned i = 0; i < config->member_count; i++) {
-        if (config->members[i].id == id) return true;
-    }
-    return false;
+// As /zookeeper/config and `conf` show it: with a role. False: it is too long.
+static bool address_print(const char *value, const struct meta_server_line *line,
+                          char address[RAFT_ADDRESS_SIZE]) {
+    int server = (int)part_size(rt_bytes_of(value), ";|");
+    int size = snprintf(address, RAFT_ADDRESS_SIZE, "%.*s%s%s", server, value,
+                        line->has_role ? "" : ":participant", value + server);
+    return size > 0 && size < RAFT_ADDRESS_SIZE;
 }
 
 static bool server_add(struct meta_zoo_config *config, const char *key, const char *value,
@@ -114,14 +117,13 @@ static bool server_add(struct meta_zoo_config *config, const char *key, const ch
         return true;
     }
     if (meta_server_line_parse(rt_bytes_of(value), &line, why)) return true;
-    bool full = config->member_count == RAFT_MEMBERS_MAX || strlen(value) >= RAFT_ADDRESS_SIZE;
-    if (full) {
+    struct meta_member member = {.id = id, .is_observer = line.is_observer};
+    bool full = config->member_count == RAFT_MEMBERS_MAX;
+    if (full || !address_print(value, &line, member.address)) {
         RT_IGNORE(rt_why_set(why, RT_ETOOBIG, "too many servers, or too long a line"));
         return true;
     }
-    struct meta_member *member = &config->members[config->member_count++];
-    *member = (struct meta_member){.id = id, .is_observer = line.is_observer};
-    memcpy(member->address, value, strlen(value) + 1);
+    config->members[config->member_count++] = member;
     return true;
 }
 

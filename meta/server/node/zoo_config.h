@@ -60,7 +60,7 @@ void meta_zoo_config_fini(struct meta_zoo_config *config);
 struct meta_server_line {
     char host[RAFT_ADDRESS_SIZE], client_host[RAFT_ADDRESS_SIZE];
     uint16_t peer_port, election_port, client_port;  // client_port 0: not given
-    bool is_observer;
+    bool is_observer, has_role;
 };
 RT_CHECK
 rt_err meta_server_line_parse(struct rt_bytes text, struct meta_server_line *line,
