@@ -1,75 +1,155 @@
-"""ZooKeeper's Java client with Curator's recipes, against one server and three, of which the leader
-dies. Also zkCli, the shell that comes with ZooKeeper."""
+"""Apache ZooKeeper's Java client and Apache Curator against one metadata server, and against three of
+which leaders die under it. The cases are in java/; each group of them runs in a JVM of its own and
+prints a line for each case.
+"""
 
+import re
+import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
-from pathlib import Path
 
-from tests.interop.servers import JAVA_SHORT, Ensemble, jars
+from tests.interop.servers import JAVA_SHORT, ROOT, Ensemble, jars
 
-SOURCE = Path(__file__).resolve().parent.parent / "java/Cases.java"
-LIMIT_S = 300
-CASES = 15
+SOURCES = ROOT / "tests/interop/java"
+OLDER = "3.8.4"  # of the client
+GROUP_TIMEOUT_S = 300
+CLASSES = None
 
 
-class JavaClientTest(unittest.TestCase):
+def setUpModule():
+    global CLASSES
+    if not shutil.which("javac") or not shutil.which("mvn"):
+        raise unittest.SkipTest("there is no javac, or no mvn")
+    folder = tempfile.TemporaryDirectory(prefix="java-")
+    unittest.addModuleCleanup(folder.cleanup)
+    CLASSES = folder.name
+    subprocess.run(["javac", "-nowarn", "--release", "17", "-cp", jars(), "-d", CLASSES,
+                    *map(str, sorted(SOURCES.glob("*.java")))], check=True)
+
+
+def names_in(source):
+    return re.findall(r'\.test\("([^"]+)"', (SOURCES / source).read_text())
+
+
+class Group:
+    """The cases of one Java file; `run_group` is called once, by whichever test is first."""
+
+    count = 1
+    options = None
+    version = None
+    group = None
+
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(prefix="java-client-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.classes = folder.name
-        subprocess.run(["javac", "-cp", jars(), "-d", cls.classes, str(SOURCE)], check=True)
+        cls.results = None
+        cls.ensemble = Ensemble(count=cls.count, options=cls.options)
+        cls.addClassCleanup(cls.ensemble.close)
 
-    def cases(self, ensemble, kill):
-        process = subprocess.Popen(["java", *JAVA_SHORT, "-cp", f"{self.classes}:{jars()}", "Cases",
-                                    ensemble.hosts], stdin=subprocess.PIPE, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.addCleanup(process.kill)
-        lines = []
-        for line in process.stdout:
-            if line == "kill the leader\n":
-                kill()
-                process.stdin.write("killed\n")
-                process.stdin.flush()
-            elif line.startswith(("ok ", "not ok ")):
-                lines.append(line.rstrip())
-        process.stdin.close()
-        process.stdout.close()
-        process.wait(LIMIT_S)
-        self.assertEqual([line for line in lines if not line.startswith("ok ")], [])
-        self.assertEqual(len(lines), CASES)
+    @classmethod
+    def run_group(cls):
+        command = ["java", *JAVA_SHORT, "-cp", f"{CLASSES}:{jars(cls.version)}", "Cases",
+                   cls.ensemble.hosts, cls.group]
+        cls.results, cls.lines = {}, []
+        with tempfile.TemporaryFile() as complaints, \
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=complaints, text=True) as process:
+            overdue = threading.Timer(GROUP_TIMEOUT_S, process.kill)
+            overdue.start()
+            for line in process.stdout:
+                cls.heard(process, line.strip())
+            overdue.cancel()
+            complaints.seek(0)
+            cls.lines += complaints.read().decode(errors="replace").splitlines()
 
-    def test_one_server_which_restarts(self):
-        with Ensemble(count=1) as ensemble:
-            def restart():
-                ensemble.kill(0)
-                ensemble.start_one(0)
-            self.cases(ensemble, restart)
+    @classmethod
+    def heard(cls, process, line):
+        cls.lines.append(line)
+        if line.startswith("ask "):
+            getattr(cls, line.split()[1].replace("-", "_"))()
+            process.stdin.write("done\n")
+            process.stdin.flush()
+        elif match := re.match(r"(ok|not ok) ([^:]+)(?:: (.*))?$", line):
+            cls.results[match[2]] = match[1] if match[1] == "ok" else match[3]
 
-    def test_three_servers_of_which_the_leader_dies(self):
-        with Ensemble(count=3) as ensemble:
-            self.cases(ensemble, lambda: ensemble.kill(ensemble.leader()))
+    @classmethod
+    def kill_leader(cls):
+        cls.ensemble.kill(cls.ensemble.leader())
+        if cls.count == 1:
+            cls.restart()
+
+    @classmethod
+    def restart(cls):
+        for server in cls.ensemble.servers:
+            if server.process is None:
+                cls.ensemble.start_one(server.index)
+        cls.ensemble.wait_serving()
+
+    def case(self, name):
+        if self.results is None:
+            self.run_group()
+        self.assertEqual(self.results.get(name, self.lines[-9:]), "ok")
 
 
-class ShellTest(unittest.TestCase):
-    def shell(self, ensemble, *command):
-        done = subprocess.run(["java", *JAVA_SHORT, "-cp", jars(), "org.apache.zookeeper.ZooKeeperMain",
-                               "-server", f"127.0.0.1:{ensemble.port}", *command],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=LIMIT_S)
-        return done.stdout + done.stderr
+def case_test(name):
+    return lambda self: self.case(name)
 
-    def test_zkcli_does_what_people_do(self):
-        with Ensemble(count=1) as ensemble:
-            self.assertIn("Created /a", self.shell(ensemble, "create", "/a", "hello"))
-            self.assertIn("hello", self.shell(ensemble, "get", "/a"))
-            self.assertIn("dataVersion = 1", self.shell(ensemble, "set", "-s", "/a", "there"))
-            self.assertIn("[a, zookeeper]", self.shell(ensemble, "ls", "/"))
-            self.assertIn("numChildren = 0", self.shell(ensemble, "stat", "/a"))
-            self.assertIn("'world,'anyone", self.shell(ensemble, "getAcl", "/a"))
-            self.shell(ensemble, "deleteall", "/a")
-            self.assertIn("[zookeeper]", self.shell(ensemble, "ls", "/"))
+
+def group(source, **attributes):
+    """A test class with a test for each case that the Java file names."""
+    tests = {"test_" + re.sub(r"\W+", "_", name): case_test(name) for name in names_in(source)}
+    assert tests, source
+    return type("Cases", (Group, unittest.TestCase),
+                attributes | tests | {"group": source.removesuffix("Cases.java").lower()})
+
+
+# ZooKeeper looks at lifetimes and empty containers every minute unless told otherwise.
+QUICK = {"znode.container.checkIntervalMs": 500}
+
+
+class OneServerPlainTest(group("PlainCases.java", options=QUICK)):
+    pass
+
+
+class ThreeServersPlainTest(group("PlainCases.java", count=3, options=QUICK)):
+    pass
+
+
+class ThreeServersOlderClientTest(group("PlainCases.java", count=3, options=QUICK, version=OLDER)):
+    pass
+
+
+class OneServerShellTest(group("ShellCases.java")):
+    pass
+
+
+class OneServerRecipesTest(group("RecipeCases.java")):
+    pass
+
+
+class ThreeServersRecipesTest(group("RecipeCases.java", count=3)):
+    pass
+
+
+class OneServerCachesTest(group("CacheCases.java", options=QUICK)):
+    pass
+
+
+class ThreeServersCachesTest(group("CacheCases.java", count=3, options=QUICK)):
+    pass
+
+
+class OneServerFailoverTest(group("FailoverCases.java")):
+    """The one server is killed and starts again."""
+
+
+class ThreeServersFailoverTest(group("FailoverCases.java", count=3)):
+    pass
+
+
+class ReconfigTest(group("ReconfigCases.java", count=3, options={"reconfigEnabled": "true"})):
+    pass
 
 
 if __name__ == "__main__":
