@@ -93,6 +93,13 @@ struct lines {
     bool is_dynamic;
 };
 
+static bool has_member(const struct meta_zoo_config *config, uint64_t id) {
+    for (unsigned i = 0; i < config->member_count; i++) {
+        if (config->members[i].id == id) return true;
+    }
+    return false;
+}
+
 // As /zookeeper/config and `conf` show it: with a role. False: it is too long.
 static bool address_print(const char *value, const struct meta_server_line *line,
                           char address[RAFT_ADDRESS_SIZE]) {

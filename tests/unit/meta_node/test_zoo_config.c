@@ -216,7 +216,7 @@ Test(meta_node_zoo_config, servers_are_members_and_myid_says_which) {
     load(&l, "clientPort=2181\n" THREE);
     cr_assert_eq(l.err, RT_OK, "%s", l.text);
     cr_assert(l.config.node_id == 2 && l.config.member_count == 3);
-    cr_assert_str_eq(l.config.members[0].address, "a:2888:3888");
+    cr_assert_str_eq(l.config.members[0].address, "a:2888:3888:participant");
     cr_assert(l.config.members[2].id == 3 && l.config.members[2].is_observer);
     cr_assert(!l.config.members[1].is_observer);
     end(&l);
@@ -380,7 +380,7 @@ Test(meta_node_zoo_config, the_effective_configuration_is_what_conf_prints) {
                                  "serverId=1\n",
                                  "initLimit=10\n",
                                  "syncLimit=5\n",
-                                 "server.1=a:2888:3888\n",
+                                 "server.1=a:2888:3888:participant\n",
                                  "server.3=c:2888:3888:observer;2183\n"};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         cr_assert_not_null(strstr(l.config.effective, lines[i]), "%s in %s", lines[i],
