@@ -23,4 +23,8 @@ struct meta_node {
     uint64_t transfer_end_ns;
 };
 
+// admin_commands.c
+void meta_admin_commands_list(struct rt_http_request *request);
+void meta_admin_command(struct rt_http_request *request);
+
 #endif

@@ -249,14 +249,21 @@ static rt_err tls_fill(struct meta_zoo_config *config, struct rt_config_report *
     return RT_OK;
 }
 
+static void own_ports_print(const struct meta_zoo_config *config, struct rt_buf *text) {
+    struct meta_server_line line;
+    const struct meta_member *own = own_member(config);
+    if (!own || meta_server_line_parse(rt_bytes_of(own->address), &line, NULL)) return;
+    rt_buf_print(text, "electionPort=%u\nquorumPort=%u\npeerType=%d\n",
+                 (unsigned)line.election_port, (unsigned)line.peer_port, line.is_observer);
+}
+
 static void effective_print(struct meta_zoo_config *config) {
     struct rt_buf text = {0};
     const struct meta_zoo_values *values = &config->values;
     int64_t min = values->session_timeout_min_ms, max = values->session_timeout_max_ms;
     rt_buf_print(&text, "clientPort=%" PRId64 "\nsecureClientPort=%" PRId64 "\ndataDir=%s\n",
                  values->client_port, values->secure_client_port, values->data_dir);
-    rt_buf_print(&text, "dataDirSize=0\ndataLogDir=%s\ndataLogSize=0\ntickTime=%" PRId64 "\n",
-                 values->data_dir, values->tick_ms);
+    rt_buf_print(&text, "dataLogDir=%s\ntickTime=%" PRId64 "\n", values->data_dir, values->tick_ms);
     rt_buf_print(&text,
                  "maxClientCnxns=%" PRId64 "\nminSessionTimeout=%" PRId64
                  "\nmaxSessionTimeout=%" PRId64 "\nclientPortListenBacklog=-1\nserverId=%" PRIu64
@@ -266,10 +273,7 @@ static void effective_print(struct meta_zoo_config *config) {
     if (config->member_count > 1) {
         rt_buf_print(&text, "initLimit=%" PRId64 "\nsyncLimit=%" PRId64 "\nelectionAlg=3\n",
                      values->init_limit, values->sync_limit);
-        rt_buf_print(&text, "peerType=0\nmembership: \n");
-        for (unsigned i = 0; i < config->member_count; i++)
-            rt_buf_print(&text, "server.%" PRIu64 "=%s\n", config->members[i].id,
-                         config->members[i].address);
+        own_ports_print(config, &text);
     }
     rt_free(config->effective);
     config->effective = rt_alloc(text.size + 1);

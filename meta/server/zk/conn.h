@@ -278,5 +278,7 @@ void meta_word_dump(struct meta_server *server, struct rt_buf *out);
 void meta_word_watches_by_path(struct meta_server *server, struct rt_buf *out);
 void meta_word_watches_by_session(struct meta_server *server, struct rt_buf *out);
 void meta_word_directories(struct meta_server *server, struct rt_buf *out);
+// Bytes on disk: all but the log, and the log.
+void meta_data_sizes(struct meta_server *server, uint64_t *data, uint64_t *log);
 
 #endif

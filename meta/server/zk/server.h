@@ -97,5 +97,7 @@ struct meta_conn_visit {
     void (*each)(struct meta_conn_visit *visit, const struct meta_conn_facts *facts);
 };
 void meta_server_visit(const struct meta_server *server, struct meta_conn_visit *visit);
+const char *meta_opcode_short_name(int32_t opcode);                // as in `cons`
+int64_t meta_watcher_session(const struct meta_watcher *watcher);  // of a connection's watcher
 
 #endif

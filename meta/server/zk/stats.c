@@ -56,7 +56,15 @@ void meta_server_connection_stats_reset(struct meta_server *server) {
         conn->received = conn->sent = 0;
         conn->latency_count = conn->latency_sum_us = conn->latency_last_us = 0;
         conn->latency_min_us = conn->latency_max_us = 0;
+        conn->last.opcode = 0;  // which has no name
+        conn->last.xid = -1;
+        conn->last_zxid = -1;
+        conn->last_response_ns = 0;
     }
+}
+
+int64_t meta_watcher_session(const struct meta_watcher *watcher) {
+    return rt_container_of(watcher, const struct meta_conn, watcher)->session;
 }
 
 const struct meta_watches *meta_server_watches(const struct meta_server *server) {

@@ -133,6 +133,22 @@ static void followers_print(const struct meta_server *server, struct rt_buf *out
     rt_buf_print(out, "zk_max_proposal_size\t%lld\n", (long long)server->proposal_max);
 }
 
+static unsigned voters_of(const struct meta_server *server) {
+    const struct raft_config *config = meta_replica_config(server->replica);
+    unsigned voters = 0;
+    for (unsigned i = 0; config && i < config->count; i++)
+        voters += (config->members[i].roles & RAFT_VOTER) != 0;
+    return voters;
+}
+
+static void peer_print(const struct meta_server *server, const char *mode, struct rt_buf *out) {
+    const char *doing = strcmp(mode, "leader") == 0     ? "leading"
+                        : strcmp(mode, "observer") == 0 ? "observing"
+                                                        : "following";
+    rt_buf_print(out, "zk_peer_state\t%s - broadcast\n", doing);
+    number_print(out, "quorum_size", voters_of(server));
+}
+
 static void latencies_print(const struct meta_server_stats *stats, struct rt_buf *out) {
     char average[FLOAT_SIZE];
     average_print(average_ms(stats), average);
@@ -159,7 +175,13 @@ static void word_mntr(struct meta_server *server, struct rt_buf *out) {
     number_print(out, "ephemerals_count", totals.ephemerals);
     number_print(out, "approximate_data_size", totals.data_bytes);
     number_print(out, "global_sessions", meta_store_session_count(server->store));
+    number_print(out, "local_sessions", 0);
+    number_print(out, "stale_sessions_expired", stats.sessions_expired);
+    number_print(out, "auth_failed_count", stats.auth_failed);
+    number_print(out, "throttled_ops", stats.throttled);
+    number_print(out, "watch_bytes", meta_watches_totals(server->watches).bytes);
     number_print(out, "uptime", meta_server_wall_ms(server) - server->started_ms);
+    if (!status_of(server).is_alone) peer_print(server, mode, out);
     if (strcmp(mode, "leader") == 0) followers_print(server, out);
 }
 
@@ -176,12 +198,27 @@ static void conf_print(const struct meta_server *server, struct rt_buf *out) {
                  (unsigned long long)options->server_id);
 }
 
+// The members are those of now, whatever the configuration said at the start.
+static void members_print(const struct meta_server *server, struct rt_buf *out) {
+    const struct raft_config *config = meta_replica_config(server->replica);
+    if (!config || status_of(server).is_alone) return;
+    text_add(out, "membership: \n");
+    for (unsigned i = 0; i < config->count; i++)
+        rt_buf_print(out, "server.%llu=%s\n", (unsigned long long)config->members[i].id,
+                     config->members[i].address);
+    rt_buf_print(out, "version=%llx", (unsigned long long)config->index);
+}
+
 static void word_conf(struct meta_server *server, struct rt_buf *out) {
-    const char *text = server->options.config_text;
-    if (text)
-        text_add(out, text);
+    uint64_t data, log;
+    if (server->options.config_text)
+        text_add(out, server->options.config_text);
     else
         conf_print(server, out);
+    meta_data_sizes(server, &data, &log);
+    rt_buf_print(out, "dataDirSize=%llu\ndataLogSize=%llu\n", (unsigned long long)data,
+                 (unsigned long long)log);
+    members_print(server, out);
 }
 
 static void word_envi(struct meta_server *server, struct rt_buf *out) {

@@ -20,7 +20,7 @@ struct connections {
     bool is_extended;
 };
 
-static const char *short_name(int32_t opcode) {
+const char *meta_opcode_short_name(int32_t opcode) {
     switch (opcode) {
     case PROTO_ZK_OP_PING: return "PING";
     case PROTO_ZK_OP_CREATE_SESSION: return "SESS";
@@ -55,10 +55,11 @@ static const char *short_name(int32_t opcode) {
 
 static void session_print(const struct meta_conn_facts *facts, struct rt_buf *out) {
     rt_buf_print(out, ",sid=0x%llx,lop=%s,est=%llu,to=%d", (unsigned long long)facts->session,
-                 short_name(facts->last_opcode), (unsigned long long)facts->established_ms,
-                 facts->timeout_ms);
-    rt_buf_print(out, ",lcxid=0x%x,lzxid=0x%llx,lresp=%llu,llat=%llu", (unsigned)facts->last_xid,
-                 (unsigned long long)facts->last_zxid, (unsigned long long)facts->last_response_ms,
+                 meta_opcode_short_name(facts->last_opcode),
+                 (unsigned long long)facts->established_ms, facts->timeout_ms);
+    if (facts->last_xid >= 0) rt_buf_print(out, ",lcxid=0x%x", (unsigned)facts->last_xid);
+    rt_buf_print(out, ",lzxid=0x%llx,lresp=%llu,llat=%llu", (unsigned long long)facts->last_zxid,
+                 (unsigned long long)facts->last_response_ms,
                  (unsigned long long)facts->last_latency_ms);
     rt_buf_print(
         out, ",minlat=%llu,avglat=%llu,maxlat=%llu", (unsigned long long)facts->min_latency_ms,
@@ -101,7 +102,7 @@ static bool ephemeral_each(struct meta_scan *scan, struct rt_bytes path) {
 }
 
 static void sessions_print(struct meta_server *server, struct rt_buf *out) {
-    rt_buf_print(out, "SessionTracker dump:\nSession Sets (%zu):\n",
+    rt_buf_print(out, "SessionTracker dump:\nGlobal Sessions(%zu):\n",
                  meta_store_session_count(server->store));
     const struct meta_session *session = meta_store_session_next(server->store, 0);
     for (; session && !is_long(out); session = meta_store_session_next(server->store, session->id))
@@ -150,6 +151,7 @@ static void by_path_each(struct meta_watch_visit *visit, struct rt_bytes path,
 void meta_word_watches_by_path(struct meta_server *server, struct rt_buf *out) {
     struct watch_list list = {.paths = {by_path_each}, .server = server, .out = out};
     meta_watches_visit_paths(server->watches, &list.paths);
+    rt_buf_append(out, RT_BYTES_LITERAL("\n"));
 }
 
 static void of_session_each(struct meta_watch_visit *visit, struct rt_bytes path,
@@ -171,6 +173,7 @@ void meta_word_watches_by_session(struct meta_server *server, struct rt_buf *out
     struct watch_list list = {
         .paths = {of_session_each}, .connections = {by_session_each}, .server = server, .out = out};
     meta_server_visit(server, &list.connections);
+    rt_buf_append(out, RT_BYTES_LITERAL("\n"));
 }
 
 // DIRECTORIES
@@ -191,15 +194,19 @@ static uint64_t directory_size(struct rt_machine *machine, const char *path, uns
     return size;
 }
 
-void meta_word_directories(struct meta_server *server, struct rt_buf *out) {
+void meta_data_sizes(struct meta_server *server, uint64_t *data, uint64_t *log) {
     const char *data_dir = server->options.data_dir;
     char log_dir[PATH_SIZE];
-    uint64_t all = 0, log = 0;
-    if (data_dir) {
-        snprintf(log_dir, sizeof(log_dir), "%s/log", data_dir);
-        all = directory_size(server->machine, data_dir, 0);
-        log = directory_size(server->machine, log_dir, 0);
-    }
-    rt_buf_print(out, "datadir_size: %llu\nlogdir_size: %llu\n", (unsigned long long)(all - log),
+    *data = *log = 0;
+    if (!data_dir) return;
+    snprintf(log_dir, sizeof(log_dir), "%s/log", data_dir);
+    *log = directory_size(server->machine, log_dir, 0);
+    *data = directory_size(server->machine, data_dir, 0) - *log;
+}
+
+void meta_word_directories(struct meta_server *server, struct rt_buf *out) {
+    uint64_t data, log;
+    meta_data_sizes(server, &data, &log);
+    rt_buf_print(out, "datadir_size: %llu\nlogdir_size: %llu\n", (unsigned long long)data,
                  (unsigned long long)log);
 }

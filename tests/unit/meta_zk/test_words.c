@@ -87,9 +87,9 @@ Test(meta_zk_words, lists_name_sessions_watches_and_nodes) {
     HEARD(&stage, session);
     word(&stage, "wchc");
     HEARD(&stage, session);
-    HEARD(&stage, "\n\t/e\n");
+    HEARD(&stage, "\n\t/e\n\nclosed ");
     word(&stage, "dump");
-    HEARD(&stage, "SessionTracker dump:\n");
+    HEARD(&stage, "SessionTracker dump:\nGlobal Sessions(1):\n0x");
     HEARD(&stage, "Sessions with Ephemerals (1):\n0x");
     HEARD(&stage, ":\n\t/e\n");
     word(&stage, "cons");
@@ -102,8 +102,12 @@ Test(meta_zk_words, lists_name_sessions_watches_and_nodes) {
     HEARD(&stage, "zk_watch_count\t1\n");
     HEARD(&stage, "zk_ephemerals_count\t1\n");
     HEARD(&stage, "zk_server_state\tstandalone\n");
+    HEARD(&stage, "zk_watch_bytes\t2\n");
+    HEARD(&stage, "zk_auth_failed_count\t0\n");
     word(&stage, "conf");
     HEARD(&stage, "clientPort=2181\n");
+    HEARD(&stage, "\ndataDirSize=");
+    HEARD(&stage, "\ndataLogSize=");
     word(&stage, "envi");
     HEARD(&stage, "\nzookeeper.version=3.9.3-");
     word(&stage, "dirs");
@@ -121,6 +125,9 @@ Test(meta_zk_words, resetting_starts_the_counts_again) {
     HEARD(&stage, "text Connection stats reset.\n");
     word(&stage, "cons");
     HEARD(&stage, "recved=0,sent=0");
+    HEARD(&stage, "lop=NA");
+    HEARD(&stage, ",lzxid=0xffffffffffffffff,lresp=0,");
+    cr_expect_null(strstr(stage.clients[3].log, "lcxid"));
     stage_close(&stage);
 }
 
