@@ -49,6 +49,7 @@ struct rt_loop {
     struct rt_slab_pool *slabs;
     struct rt_random random;
     uint64_t turn_tick, last_tick;
+    bool may_block;                  // what runs now said so
     struct rt_log_limit slow_limit;  // on a machine without CPU to spare every callback is slow
     struct counters counters;
     _Alignas(64) _Atomic(struct rt_task *) inbox;  // newest first
@@ -101,9 +102,11 @@ static void callback_was_long(struct rt_loop *loop, const char *name, uint64_t t
         atomic_store_explicit(&counters->longest_ns, took_ns, memory_order_relaxed);
         atomic_store_explicit(&counters->longest_name, name, memory_order_relaxed);
     }
+    bool may_block = loop->may_block;
+    loop->may_block = false;
     if (took_ns <= RT_SLOW_CALLBACK_NS) return;
     count(&counters->slow_callbacks, 1);
-    if (rt_log_allows(&loop->slow_limit, "loop")) {
+    if (!may_block && rt_log_allows(&loop->slow_limit, "loop")) {
         rt_log_warn("loop", "callback was slow name=%s loop=%u ms=%llu", name, loop->index,
                     (unsigned long long)(took_ns / RT_NS_PER_MS));
     }
@@ -395,6 +398,10 @@ void rt_machine_leave(void) {
 
 struct rt_machine *rt_machine_current(void) {
     return machine_current;
+}
+
+void rt_loop_may_block(struct rt_loop *loop) {
+    loop->may_block = true;
 }
 
 struct rt_loop_stats rt_loop_stats(const struct rt_loop *loop) {

@@ -94,6 +94,9 @@ struct rt_random *rt_loop_random(struct rt_loop *loop);
 struct rt_slab_pool *rt_loop_slabs(struct rt_loop *loop);
 bool rt_loop_is_current(const struct rt_loop *loop);  // for assertions
 
+// The callback under way blocks knowingly, before the loop serves anybody: no line about it.
+void rt_loop_may_block(struct rt_loop *loop);
+
 // The loop whose turn this thread is in, or NULL.
 struct rt_loop *rt_loop_current(void);
 

@@ -32,7 +32,7 @@ def setUpModule():
     unittest.addModuleCleanup(data.cleanup)
     server = subprocess.Popen(
         [PROGRAM, "standalone", "--data-dir", data.name, "--http-port", "0",
-         "--meta-port", "0"],
+         "--meta-port", "0", "--bookie-port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     unittest.addModuleCleanup(stop, server)
     ready = server.stdout.readline()

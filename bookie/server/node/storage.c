@@ -165,6 +165,7 @@ static void replayed_flushed(struct bookie_flush_op *op, rt_err err) {
 void bookie_node_storage_open(struct bookie_node *node) {
     struct rt_why why = {{0}};
     uint64_t since = rt_loop_clock(node->loop);
+    rt_loop_may_block(node->loop);
     rt_err err = store_open(node, &why);
     if (!err) {
         core_open(node);

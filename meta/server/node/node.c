@@ -171,6 +171,7 @@ rt_err meta_node_open_now(struct rt_machine *machine, const struct meta_node_opt
         return err;
     }
     *node = self;
+    self->metrics = meta_metrics_new(machine, self->loop, self->replica, self->server);
     admin_open(self);
     return meta_replica_start(self->replica, why);
 }

@@ -158,8 +158,8 @@ Test(meta_node_admin, commands_answer_in_json_under_all_their_names) {
         check_has(answer, "Content-Type: application/json");
         check_has(answer, "\"command\" : \"configuration\"");
         check_has(answer, "\"error\" : null");
-        check_has(answer, "\"clientPort\" : 2181");
-        check_has(answer, "\"dataDir\" : \"data\"");
+        check_has(answer, "\"client_port\" : 2181");
+        check_has(answer, "\"data_dir\" : \"data\"");
     }
     close_sim();
 }
@@ -179,7 +179,7 @@ Test(meta_node_admin, texts_are_escaped) {
     open_node();
     const char *answer = ask("GET", "/commands/%22%5C%01");
     check_has(answer, "\"command\" : \"\\\"\\\\\\u0001\"");
-    check_has(answer, "\"error\" : \"Unknown command\"");
+    check_has(answer, "\"error\" : \"Unknown command: \\\"");
     close_sim();
 }
 

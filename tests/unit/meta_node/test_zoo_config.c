@@ -371,17 +371,11 @@ Test(meta_node_zoo_config, the_effective_configuration_is_what_conf_prints) {
     file_write(&l, "myid", "1");
     load(&l, "clientPort=2181\ntickTime=2000\n" THREE);
     cr_assert_eq(l.err, RT_OK, "%s", l.text);
-    const char *const lines[] = {"clientPort=2181\n",
-                                 "secureClientPort=-1\n",
-                                 "tickTime=2000\n",
-                                 "maxClientCnxns=60\n",
-                                 "minSessionTimeout=4000\n",
-                                 "maxSessionTimeout=40000\n",
-                                 "serverId=1\n",
-                                 "initLimit=10\n",
-                                 "syncLimit=5\n",
-                                 "server.1=a:2888:3888:participant\n",
-                                 "server.3=c:2888:3888:observer;2183\n"};
+    const char *const lines[] = {
+        "clientPort=2181\n",   "secureClientPort=-1\n",    "tickTime=2000\n",
+        "maxClientCnxns=60\n", "minSessionTimeout=4000\n", "maxSessionTimeout=40000\n",
+        "serverId=1\n",        "initLimit=10\n",           "syncLimit=5\n",
+        "electionPort=3888\n", "quorumPort=2888\n"};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         cr_assert_not_null(strstr(l.config.effective, lines[i]), "%s in %s", lines[i],
                            l.config.effective);
