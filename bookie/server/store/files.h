@@ -13,6 +13,7 @@ struct bookie_file {
     struct rt_file *handle;  // NULL: not open
     unsigned uses;           // reads under way
     bool is_removed;         // of the index; the file goes when uses is 0
+    bool is_seen;            // in a directory, when the store was opened
     bool is_damaged;         // seen by compaction: it is kept
     struct rt_list list;     // with a handle: longest unused first; removed: to be deleted
 };

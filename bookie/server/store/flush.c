@@ -73,6 +73,15 @@ static void undo_now(struct bookie_flush *flush) {
     }
 }
 
+static void clear_now(struct bookie_flush *flush) {
+    struct bookie_store *store = flush->store;
+    bookie_cache_clear(&flush->garbage);
+    for (unsigned i = 0; i < store->dir_count; i++) {
+        // For people and disk checks: what cannot be told stays as it was.
+        RT_IGNORE(rt_dir_space_now(store->machine, store->dirs[i].path, &flush->spaces[i]));
+    }
+}
+
 static rt_err work_now(struct bookie_flush *flush) {
     switch (flush->step) {
     case BOOKIE_FLUSH_OPEN: return open_now(flush);
@@ -84,7 +93,7 @@ static rt_err work_now(struct bookie_flush *flush) {
     case BOOKIE_FLUSH_NAME: return rt_dir_sync_now(flush->store->machine, dir_of(flush)->path);
     case BOOKIE_FLUSH_UNDO: undo_now(flush); return RT_OK;
     case BOOKIE_FLUSH_EXTENTS: bookie_flush_extents(flush); return RT_OK;
-    case BOOKIE_FLUSH_CLEAR: bookie_cache_clear(&flush->garbage); return RT_OK;
+    case BOOKIE_FLUSH_CLEAR: clear_now(flush); return RT_OK;
     case BOOKIE_FLUSH_WRITE:
         return rt_file_write_now(flush->appender.file, flush->appender.written, flush->part);
     case BOOKIE_FLUSH_SYNC: return rt_file_sync_now(flush->appender.file);
@@ -249,6 +258,12 @@ static enum bookie_flush_step undone(struct bookie_flush *flush) {
     return dir_begin(flush);
 }
 
+static enum bookie_flush_step cleared(struct bookie_flush *flush) {
+    struct bookie_store *store = flush->store;
+    for (unsigned i = 0; i < store->dir_count; i++) store->dirs[i].space = flush->spaces[i];
+    return BOOKIE_FLUSH_IDLE;
+}
+
 static enum bookie_flush_step next_step(struct bookie_flush *flush) {
     switch (flush->step) {
     case BOOKIE_FLUSH_OPEN: return opened(flush);
@@ -265,7 +280,7 @@ static enum bookie_flush_step next_step(struct bookie_flush *flush) {
     case BOOKIE_FLUSH_INDEX: bookie_flush_indexed(flush); return BOOKIE_FLUSH_SETTLE;
     case BOOKIE_FLUSH_SETTLE:
         return bookie_flush_settle(flush) ? BOOKIE_FLUSH_CLEAR : BOOKIE_FLUSH_SETTLE;
-    case BOOKIE_FLUSH_CLEAR: return BOOKIE_FLUSH_IDLE;
+    case BOOKIE_FLUSH_CLEAR: return cleared(flush);
     case BOOKIE_FLUSH_IDLE: break;
     }
     rt_panic("flush step %d has no end", (int)flush->step);
@@ -303,6 +318,7 @@ static const char *const step_whats[] = {
     [BOOKIE_FLUSH_SYNC] = "syncing a ledger file",
     [BOOKIE_FLUSH_NAME] = "syncing a ledger directory",
     [BOOKIE_FLUSH_INDEX] = "writing the index",
+    [BOOKIE_FLUSH_WAIT] = "every ledger directory is full",
     [BOOKIE_FLUSH_CLEAR] = "",
 };
 
@@ -311,7 +327,7 @@ static void flush_failed(struct bookie_flush *flush, rt_err err) {
     struct bookie_store *store = flush->store;
     if (flush->step == BOOKIE_FLUSH_INDEX) {
         bookie_turn_give(store);
-    } else {
+    } else if (flush->step < BOOKIE_FLUSH_UNDO) {
         dir_of(flush)->has_failed = true;
     }
     const char *what = step_whats[flush->step];
@@ -463,33 +479,36 @@ void bookie_store_flush(struct bookie_store *store, struct bookie_flush_op *op) 
     bookie_flush_soon(store);
 }
 
+// One step, blocking. At start-up nobody else changes the index, and nobody waits for space.
+static rt_err step_now(struct bookie_flush *flush) {
+    if (flush->step == BOOKIE_FLUSH_WAIT) return RT_ENOSPACE;
+    if (flush->step == BOOKIE_FLUSH_TURN) {
+        assert(!flush->store->turn_taken);
+        flush->store->turn_taken = true;
+        return RT_OK;
+    }
+    if (flush->step == BOOKIE_FLUSH_RECORDS || flush->step == BOOKIE_FLUSH_SETTLE) return RT_OK;
+    part_set(flush);
+    return work_now(flush);
+}
+
 rt_err bookie_store_flush_now(struct bookie_store *store, struct rt_why *why) {
     struct bookie_flush *flush = &store->flush;
     assert(flush->step == BOOKIE_FLUSH_IDLE && rt_list_is_empty(&store->flush_ops));
     if (store->failure) return rt_why_set(why, store->failure, "flushing: it failed before");
     if (!has_something(store)) return RT_OK;
     flush_begin(flush, true);
+    rt_err err = RT_OK;
     while (flush->step != BOOKIE_FLUSH_IDLE) {
-        rt_err err = RT_OK;
-        if (flush->step == BOOKIE_FLUSH_WAIT) {
-            bookie_store_fail(store, RT_ENOSPACE, "flushing: every ledger directory is full");
-            return rt_why_set(why, RT_ENOSPACE, "flushing: every ledger directory is full");
-        }
-        if (flush->step == BOOKIE_FLUSH_TURN) {
-            assert(!store->turn_taken);
-            store->turn_taken = true;
-        } else if (flush->step != BOOKIE_FLUSH_RECORDS && flush->step != BOOKIE_FLUSH_SETTLE) {
-            part_set(flush);
-            err = work_now(flush);
-        }
         const char *what = step_whats[flush->step];
-        bool may_go_on = !err || has_no_space(flush, err);
-        (void)step_move(flush, err);
-        if (!may_go_on) return rt_why_set(why, err, "%s: %s", what, rt_err_text(err));
+        err = step_now(flush);
+        if (err && !has_no_space(flush, err))
+            rt_why_set(why, err, "%s: %s", what, rt_err_text(err));
+        (void)step_move(flush, err);  // a blocking flush starts nothing
     }
     flush->is_now = false;
     store->wants_room = false;
-    return RT_OK;
+    return store->failure ? err : RT_OK;
 }
 
 // LIFE
@@ -498,6 +517,8 @@ void bookie_flush_init(struct bookie_store *store) {
     struct bookie_flush *flush = &store->flush;
     *flush = (struct bookie_flush){.store = store};
     bookie_appender_init(&flush->appender);
+    flush->spaces = rt_alloc_zero(store->dir_count, sizeof(*flush->spaces));
+    for (unsigned i = 0; i < store->dir_count; i++) flush->spaces[i] = store->dirs[i].space;
     flush->batch = rt_kv_batch_new(store->kv);
     rt_list_init(&flush->ops);
     rt_list_init(&store->flush_ops);
@@ -516,4 +537,5 @@ void bookie_flush_fini(struct bookie_store *store) {
     rt_buf_fini(&flush->filling.scratch);
     rt_free(flush->filling.items);
     rt_free(flush->files);
+    rt_free(flush->spaces);
 }

@@ -91,6 +91,7 @@ struct bookie_flush {
     struct bookie_cache_half garbage;
     struct rt_list ops;
     uint64_t started_ns, write_started_ns;
+    struct rt_disk_space *spaces;  // of each directory
     rt_err err;
 
     struct rt_work work;

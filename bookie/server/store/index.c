@@ -248,6 +248,17 @@ rt_err bookie_location_read(struct rt_bytes key, struct rt_bytes value,
     return RT_OK;
 }
 
+rt_err bookie_index_extent_now(struct rt_kv *kv, int64_t ledger, int64_t first, uint64_t generation,
+                               struct bookie_location *location) {
+    uint8_t memory[BOOKIE_EXTENT_KEY];
+    struct rt_bytes key = extent_key(ledger, first, generation, memory);
+    struct rt_buf value = {0};
+    rt_err err = rt_kv_get_now(kv, NULL, BOOKIE_COLUMN_EXTENTS, key, &value);
+    if (!err) err = bookie_location_read(key, rt_buf_bytes(&value), location);
+    rt_buf_fini(&value);
+    return err;
+}
+
 // FINDING
 
 void bookie_finder_init(struct bookie_finder *finder, struct rt_kv *kv,

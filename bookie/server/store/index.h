@@ -86,6 +86,10 @@ RT_CHECK
 rt_err bookie_location_read(struct rt_bytes key, struct rt_bytes value,
                             struct bookie_location *location);
 
+RT_CHECK
+rt_err bookie_index_extent_now(struct rt_kv *kv, int64_t ledger, int64_t first, uint64_t generation,
+                               struct bookie_location *location);
+
 // Looks for extents of one ledger, through one view of the store.
 struct bookie_finder {
     struct rt_kv_iter *iter;

@@ -15,7 +15,6 @@
 struct opening {
     struct bookie_store *store;
     size_t rest_bytes_max;
-    bool *seen;      // of the files of the index, by place
     bool has_moved;  // a file is in another directory than the index says
     struct rt_why *why;
 };
@@ -45,7 +44,6 @@ static rt_err records_read(struct opening *opening) {
     if (!err) err = rt_kv_iter_err(iter);
     rt_kv_iter_free(iter);
     if (err) return rt_why_prefix(opening->why, err, "ledger files in the index");
-    opening->seen = rt_alloc_zero(store->files.count + 1, sizeof(bool));
     return RT_OK;
 }
 
@@ -59,14 +57,13 @@ static rt_err file_cut(struct opening *opening, const char *path, uint64_t size)
     return err;
 }
 
-static rt_err known_file(struct opening *opening, unsigned dir, const char *path, size_t place,
-                         uint64_t size) {
-    struct bookie_file *file = opening->store->files.items[place];
-    if (opening->seen[place]) {
+static rt_err known_file(struct opening *opening, unsigned dir, const char *path,
+                         struct bookie_file *file, uint64_t size) {
+    if (file->is_seen) {
         return rt_why_set(opening->why, RT_ECORRUPT, "%s: the same file is in another directory",
                           path);
     }
-    opening->seen[place] = true;
+    file->is_seen = true;
     opening->has_moved = opening->has_moved || file->record.dir != dir;
     file->record.dir = dir;
     if (size < file->record.size) {
@@ -104,15 +101,12 @@ static enum verdict judge(struct opening *opening, uint64_t name_id, uint64_t si
 }
 
 static rt_err set_aside(struct opening *opening, const char *path) {
-    char *aside = path_in(path, "");
-    size_t size = strlen(aside);
-    struct rt_buf name = {0};
-    rt_buf_print(&name, "%.*s.unknown", (int)(size - 1), aside);
-    rt_buf_append(&name, RT_BYTES("", 1));
-    rt_log_warn("store", "ledger file unknown to the index set aside path=%s", (char *)name.data);
-    rt_err err = rt_path_rename_now(opening->store->machine, path, (char *)name.data);
-    rt_buf_fini(&name);
-    rt_free(aside);
+    struct rt_buf aside = {0};
+    rt_buf_print(&aside, "%s.unknown", path);
+    rt_buf_append(&aside, RT_BYTES("", 1));
+    rt_log_warn("store", "ledger file unknown to the index set aside path=%s", (char *)aside.data);
+    rt_err err = rt_path_rename_now(opening->store->machine, path, (char *)aside.data);
+    rt_buf_fini(&aside);
     return err;
 }
 
@@ -140,13 +134,6 @@ static rt_err unknown_file(struct opening *opening, const char *path, uint64_t n
 
 // DIRECTORIES
 
-static size_t place_of(const struct bookie_files *files, uint64_t id) {
-    const struct bookie_file *file = bookie_files_find(files, id);
-    size_t place = 0;
-    while (file && files->items[place] != file) place++;
-    return file ? place : SIZE_MAX;
-}
-
 static rt_err dir_check(struct opening *opening, unsigned index) {
     struct bookie_store *store = opening->store;
     struct bookie_dir *dir = &store->dirs[index];
@@ -157,10 +144,10 @@ static rt_err dir_check(struct opening *opening, unsigned index) {
         const struct rt_dir_entry *entry = &listing.entries[i];
         uint64_t id;
         if (entry->is_dir || !bookie_file_name_parse(entry->name, &id)) continue;
-        size_t place = place_of(&store->files, id);
+        struct bookie_file *file = bookie_files_find(&store->files, id);
         char *path = path_in(dir->path, entry->name);
-        err = place == SIZE_MAX ? unknown_file(opening, path, id, entry->size, &has_changed)
-                                : known_file(opening, index, path, place, entry->size);
+        err = file ? known_file(opening, index, path, file, entry->size)
+                   : unknown_file(opening, path, id, entry->size, &has_changed);
         rt_free(path);
     }
     rt_dir_listing_fini(&listing);
@@ -195,7 +182,7 @@ static void dirs_resume(struct bookie_store *store) {
 static rt_err all_seen(struct opening *opening) {
     struct bookie_store *store = opening->store;
     for (size_t i = 0; i < store->files.count; i++) {
-        if (opening->seen[i]) continue;
+        if (store->files.items[i]->is_seen) continue;
         const struct bookie_file_record *record = &store->files.items[i]->record;
         const char *dir = record->dir < store->dir_count ? store->dirs[record->dir].path
                                                          : "a directory that is not configured";
@@ -345,7 +332,6 @@ rt_err bookie_store_open_now(struct rt_machine *machine, struct rt_loop *loop,
     struct opening opening = {.store = opened, .why = why};
     opening.rest_bytes_max = opened->write_budget.limit_bytes + REST_SLACK_BYTES;
     rt_err err = all_open(&opening, options);
-    rt_free(opening.seen);
     *store = NULL;
     if (err) {
         bookie_files_fini(&opened->files);

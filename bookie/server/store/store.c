@@ -68,7 +68,7 @@ struct rt_slice bookie_store_slice(struct bookie_store *store, struct rt_slab *s
                      : store->halves[0].used_bytes + store->halves[1].used_bytes;
     bool is_tight = used > own && used - own > budget->limit_bytes / 4;
     if (is_tight || body.size < COPY_BELOW || body.size < slab->capacity / 64)
-        return rt_slice_copy(rt_loop_slabs(store->loop), NULL, body);
+        return rt_slice_copy(rt_loop_slabs(store->loop), &store->machine->budget, body);
     return rt_slice_of_slab(slab, (size_t)(body.data - slab->data), body.size);
 }
 
@@ -143,8 +143,8 @@ static bool is_flushing(const struct bookie_store *store) {
 
 static bool is_quiet(const struct bookie_store *store) {
     return !is_flushing(store) && !store->flush_asked && bookie_reading_is_quiet(store) &&
-           bookie_deleting_is_quiet(store) && !bookie_ledgers_are_loading(store) &&
-           store->scans == 0 && store->closings == 0;
+           bookie_deleting_is_quiet(store) && bookie_compaction_is_quiet(store) &&
+           !bookie_ledgers_are_loading(store) && store->scans == 0 && store->closings == 0;
 }
 
 void bookie_store_maybe_close(struct bookie_store *store) {
@@ -169,6 +169,7 @@ void bookie_store_close(struct bookie_store *store, struct rt_task *closed) {
     assert(!store->closed && rt_loop_is_current(store->loop));
     store->closed = closed;
     rt_timer_cancel(&store->flush_timer);
+    bookie_compaction_hurry(store);
     if (store->is_booting) return;  // the first turn goes on with it
     rt_task_init(&store->started, closed_begin, "store.close");
     rt_defer(store->loop, &store->started);

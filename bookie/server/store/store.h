@@ -155,7 +155,7 @@ struct bookie_read_op {
 // RT_ENOTFOUND, RT_ECORRUPT, RT_EIO, RT_EBUSY (too many reads under way).
 void bookie_store_read(struct bookie_store *store, struct bookie_read_op *op);
 void bookie_store_read_cancel(struct bookie_store *store, struct bookie_read_op *op);  // no done
-// Ids of the entries of a ledger, ascending (GET_LIST_OF_ENTRIES_OF_LEDGER).
+// Ids of the entries of a ledger, ascending (GET_LIST_OF_ENTRIES_OF_LEDGER). RT_ETOOBIG: over 2^25.
 struct bookie_entries_op {
     struct rt_work work;  // private
     struct bookie_store *store;
@@ -183,7 +183,8 @@ rt_err bookie_store_flush_now(struct bookie_store *store, struct rt_why *why);
 // DIRECTORIES
 struct bookie_dir_status {
     const char *path;
-    uint64_t total_bytes, free_bytes, file_bytes, live_bytes;
+    uint64_t total_bytes, free_bytes;  // when it was opened, or flushed last
+    uint64_t file_bytes, live_bytes;
     bool is_full, has_failed;  // as told; a full one gets no new ledger files
 };
 unsigned bookie_store_dirs(const struct bookie_store *store, struct bookie_dir_status *dirs,

@@ -69,6 +69,14 @@ struct bookie_deleting {
     struct bookie_deletion *running;
 };
 
+struct bookie_compacting {
+    struct bookie_compaction *running;
+    struct bookie_verification *verifying;
+    // The file that compactions append to; size 0: none.
+    uint64_t out_id, out_size;
+    unsigned out_dir;
+};
+
 struct bookie_store {
     struct rt_machine *machine;
     struct rt_loop *loop;
@@ -95,6 +103,7 @@ struct bookie_store {
     struct bookie_reading reading;
     struct bookie_flush flush;
     struct bookie_deleting deleting;
+    struct bookie_compacting compacting;
     struct rt_list turns;  // who waits
     bool turn_taken;
 
@@ -152,6 +161,12 @@ void bookie_reads_outdate(struct bookie_store *store, struct bookie_ledger *ledg
 // DELETING (delete.c)
 void bookie_deleting_init(struct bookie_store *store);
 bool bookie_deleting_is_quiet(const struct bookie_store *store);
+
+// COMPACTING (compaction.c, verify.c)
+// Pauses end at once: the store closes.
+void bookie_compaction_hurry(struct bookie_store *store);
+void bookie_verification_hurry(struct bookie_store *store);
+bool bookie_compaction_is_quiet(const struct bookie_store *store);
 
 // FILES (dirs.c)
 // The directory for the next flush, or -1: all are full.

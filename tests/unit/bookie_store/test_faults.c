@@ -301,3 +301,35 @@ FAULT_CASE(store_without_space_can_be_closed) {
     fixture_open(fixture);
     fixture_expect(fixture, 4, 0, 9, 0);
 }
+
+static void boot_piece(struct fixture *fixture) {
+    struct rt_machine *machine = fixture_machine(fixture);
+    struct bookie_ledger *ledger;
+    fixture->options.events = &fixture->events;
+    cr_assert_eq(bookie_store_open_now(machine, rt_machine_loop(machine, 0), &fixture->options,
+                                       &fixture->store, NULL),
+                 RT_OK);
+    cr_assert_eq(bookie_ledger_acquire_now(fixture->store, 5, &ledger, NULL), RT_OK);
+    cr_assert_eq(fixture_put_now(fixture, ledger, 0, 0), RT_OK);
+    bookie_ledger_release(fixture->store, ledger);
+    fixture_done(fixture, bookie_store_flush_now(fixture->store, &fixture->why));
+}
+
+static void check_boot(struct fixture *fixture, rt_err err, const char *words) {
+    fixture_run(fixture, boot_piece);
+    cr_assert_eq(fixture->err, err, "%s", rt_err_name(fixture->err));
+    cr_assert_not_null(strstr(fixture->why.text, words), "%s", fixture->why.text);
+    disk_set(fixture, 0, 0, 0);
+    capacity_set(fixture, 1 << 30);
+    fixture_reopen(fixture);
+    cr_assert_eq(fixture_read(fixture, 5, 0, 0), RT_ENOTFOUND);
+}
+
+FAULT_CASE(replay_that_cannot_be_flushed_says_why_and_can_be_closed) {
+    fixture_open(fixture);  // so that the index is there
+    fixture_close(fixture);
+    capacity_set(fixture, 80 << 10);
+    fixture->body_size = 100 << 10;
+    fixture->options.compress = false;
+    check_boot(fixture, RT_ENOSPACE, "directory is full");
+}
