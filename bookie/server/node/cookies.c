@@ -36,7 +36,7 @@ static rt_err file_load_now(struct rt_machine *machine, const char *path, struct
 static rt_err file_store_now(struct rt_machine *machine, const char *directory,
                              struct rt_bytes text, struct rt_why *why) {
     char path[PATH_SIZE], fresh[PATH_SIZE], current[PATH_SIZE];
-    struct rt_file *file;
+    struct rt_file *file = NULL;
     snprintf(current, sizeof(current), "%.900s/current", directory);
     version_path(path, directory, "");
     version_path(fresh, directory, ".new");
