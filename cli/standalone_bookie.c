@@ -2,8 +2,9 @@
 
 #include <assert.h>
 
-// Small enough for a laptop: what is kept in memory, and what a journal takes on disk.
-enum { CACHE_MB = 32, SEGMENT_MB = 16, SESSION_MS = 10000 };
+// Small enough for a laptop: what is kept in memory, and what a journal takes on disk. After a
+// crash the bookie waits until the session of before has expired.
+enum { CACHE_MB = 32, SEGMENT_MB = 16, SESSION_MS = 4000 };
 
 static void text_set(char **text, const char *value) {
     rt_free(*text);
@@ -27,6 +28,7 @@ static rt_err config_fill(struct standalone_bookie *bookie,
     text_set(&values->advertised_address, options->host);
     text_set(&values->listening_interface, options->bind_address);
     values->allow_loopback = true;
+    values->zk_timeout_ms = SESSION_MS;
     text_set(&values->zk_servers, options->meta);
     directory_set(&values->journal_dirs, options->data_dir, "bookie/journal");
     directory_set(&values->ledger_dirs, options->data_dir, "bookie/ledgers");
