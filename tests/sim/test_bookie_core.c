@@ -380,7 +380,7 @@ static void world_run(uint64_t seed, bool plants_no_sync) {
     for (unsigned i = 0; i < LIVES && !rt_sim_failed(world.sim); i++) life();
 }
 
-Test(bookie_core_crash, what_was_answered_survives_crashes_at_any_point) {
+Test(bookie_core_crash, what_was_answered_survives_crashes_at_any_point, .timeout = 600) {
     for (uint64_t seed = 1; seed <= 4; seed++) {
         world_run(seed, false);
         cr_assert(!rt_sim_failed(world.sim), "seed %llu: %s", (unsigned long long)seed,
@@ -393,7 +393,7 @@ Test(bookie_core_crash, what_was_answered_survives_crashes_at_any_point) {
     }
 }
 
-Test(bookie_core_crash, a_journal_that_answers_before_the_sync_is_found_out) {
+Test(bookie_core_crash, a_journal_that_answers_before_the_sync_is_found_out, .timeout = 600) {
     bool is_found = false;
     for (uint64_t seed = 1; seed <= 10 && !is_found; seed++) {
         world_run(seed, true);
